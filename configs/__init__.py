@@ -1,0 +1,1 @@
+"""What a person may set: frozen settings, ready YAML files and the sample data."""

@@ -1,0 +1,191 @@
+"""Everything a person may set, in one tree of frozen models: `Settings` is a config file and the form in the UI.
+
+A section belongs to the step of its name. Sections are small, because a step's output is keyed by its section: what
+is not in it cannot change the output. Lists of models instead of dicts keep the UI's form usable.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Field(ge=0, le=1)
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Section):
+    """One place that logs or documents come from."""
+
+    name: str = Field(description="Short name; rows and ids carry it, so keep it when the path changes.")
+    path: str = Field(description="File, folder or glob, for example logs/*.jsonl.gz")
+    format: Literal["auto", "openai_log", "messages", "alpaca", "question_answer", "kto", "document"] = Field(
+        default="auto", description="Form of a record; auto looks at the first ones."
+    )
+    domain: str = Field(default="product", description='Domain of its rows; "general" marks replay data.')
+
+
+class CollectSettings(Section):
+    """Step 1: take in logs, feedback and documents."""
+
+    sources: tuple[Source, ...] = Field(default=(), description="Where logs and documents come from.")
+    consent_field: str = Field(
+        default="consent",
+        description="Key of a record (or of its metadata) that says whether it may be learned from.",
+    )
+    default_consent: bool = Field(default=True, description="What a record without that key counts as.")
+
+
+class DedupeSettings(Section):
+    """Step 2: exact and near duplicates, against everything seen before."""
+
+    compare: Literal["user_turns", "conversation"] = Field(
+        default="user_turns",
+        description="Which text two conversations are compared by; documents by their own text.",
+    )
+    short_threshold: float = Field(default=0.9, gt=0, le=1, description="Jaccard similarity, up to 60 words.")
+    long_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity, longer texts.")
+    bucket_cap: int = Field(default=1000, ge=2, description="Most members of a band's bucket that are compared.")
+
+
+class ScrubSettings(Section):
+    """Step 3: replace personal data and secrets by placeholders."""
+
+    languages: tuple[str, ...] = Field(default=("en",), description="Languages whose names are looked for by spaCy.")
+    threshold: float = Field(default=0.4, ge=0, le=1, description="Least confidence of a finding.")
+    keep: tuple[str, ...] = Field(
+        default=("DATE_TIME", "NRP", "URL", "ORGANIZATION"), description="Entity types that stay as they are."
+    )
+    allow: tuple[str, ...] = Field(default=(), description="Texts that are never personal data, such as your product.")
+    deny: tuple[str, ...] = Field(default=(), description="Texts that are always replaced.")
+    workers: int = Field(default=0, ge=0, description="Processes; 0 takes one per core.")
+
+
+class SplitSettings(Section):
+    """Which rows may be learned from, before anything learns."""
+
+    holdout_share: float = Field(default=0.1, gt=0, lt=1, description="Sealed: only evaluation reads it.")
+    validation_share: float = Field(default=0.05, ge=0, lt=1, description="Loss during training.")
+
+
+class ScoreSettings(Section):
+    """Step 4: what each row is worth, as columns."""
+
+    perplexity: bool = Field(default=True, description="Score by the base model's loss.")
+    reward: bool = Field(default=True, description="Train a small reward head on the feedback and score by it.")
+    min_feedback: int = Field(default=40, ge=2, description="Labels that the reward head needs at least.")
+    max_tokens: int = Field(default=256, ge=16, description="Tokens of a conversation that are scored.")
+    token_budget: int = Field(default=4096, ge=64, description="Tokens, padding included, of one forward pass.")
+
+
+class SynthesizeSettings(Section):
+    """Step 6: more data than the users left."""
+
+    enabled: bool = Field(default=True, description="Whether to generate anything.")
+    engine: Literal["auto", "openai", "vllm", "transformers"] = Field(
+        default="auto",
+        description="auto: the endpoint if one is set, else vLLM if it is installed, else in process.",
+    )
+    endpoint: str | None = Field(default=None, description="Address of an OpenAI-compatible API, ending in /v1.")
+    endpoint_model: str | None = Field(default=None, description="Its name for the model; by default the first one.")
+    key_variable: str = Field(default="FLYWHEEL_API_KEY", description="Environment variable with the API key.")
+    vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
+    instructions: int = Field(default=200, ge=0, description="New instructions to write (Self-Instruct).")
+    pairs: int = Field(default=100, ge=0, description="Prompts to sample answers for (preference pairs).")
+    samples: int = Field(default=4, ge=2, description="Answers per prompt for a pair.")
+    max_new_tokens: int = Field(default=256, ge=8, description="Length of an answer.")
+    temperature: float = Field(default=0.8, ge=0, le=2, description="Sampling temperature.")
+    top_p: float = Field(default=0.95, gt=0, le=1, description="Nucleus of sampling.")
+
+
+class SelectSettings(Section):
+    """What a row must be to be trained on."""
+
+    min_chars: int = Field(default=12, ge=0, description="Least characters of a conversation.")
+    max_repetition: float = Field(default=0.4, ge=0, le=1, description="Most repeated word 3-grams.")
+    max_symbol_share: float = Field(default=0.4, ge=0, le=1, description="Most symbols.")
+    perplexity_quantiles: tuple[float, float] = Field(
+        default=(0.01, 0.97), description="Rows outside, per language, are left out."
+    )
+    min_reward: float = Field(default=0.3, ge=0, le=1, description="Least reward; rows without one pass.")
+    drop_refusals: bool = Field(default=True, description="Leave out answers that refuse.")
+    drop_thumbs_down: bool = Field(default=True, description="An answer somebody disliked is never a target.")
+
+
+class MixSettings(Section):
+    """Step 7: what each training reads."""
+
+    select: SelectSettings = SelectSettings()
+    general_share: float = Field(default=0.1, ge=0, lt=1, description="Share of trained tokens against forgetting.")
+    max_synthetic_share: float = Field(default=0.3, ge=0, lt=1, description="Most synthetic share of trained tokens.")
+    max_rows: int = Field(default=20_000, ge=1, description="Most rows of a mixture, sampled by hash.")
+    min_rows: int = Field(default=8, ge=1, description="A stage with fewer rows is skipped, with that reason.")
+
+
+class StageSettings(Section):
+    """One training stage; the names are those of LLaMA-Factory and TRL."""
+
+    enabled: bool = Field(default=True, description="Whether this stage runs.")
+    finetuning_type: Literal["lora", "full"] = Field(default="lora", description="What is trained.")
+    lora_r: int = Field(default=16, ge=1, description="Rank of the adapter.")
+    lora_alpha: int = Field(default=32, ge=1, description="Scale of the adapter.")
+    lora_target: str = Field(default="all-linear", description="Modules that get an adapter.")
+    learning_rate: float = Field(default=2e-4, gt=0, description="Peak learning rate.")
+    num_train_epochs: float = Field(default=1, gt=0, description="Passes over the mixture.")
+    max_steps: int = Field(default=-1, ge=-1, description="Steps at most; -1 leaves it to the epochs.")
+    per_device_train_batch_size: int = Field(default=4, ge=1, description="Rows per device and step.")
+    gradient_accumulation_steps: int = Field(default=1, ge=1, description="Batches per optimiser step.")
+    max_length: int = Field(default=1024, ge=16, description="Tokens of a row; longer ones are left out and counted.")
+    warmup_steps: float = Field(default=0.1, ge=0, description="Below 1: a share of all steps.")
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = Field(default="cosine", description="Decay.")
+    beta: float = Field(default=0.1, gt=0, description="DPO: how far from the reference; other stages ignore it.")
+
+
+class TrainSettings(Section):
+    """Step 8: continued pre-training, then supervised fine-tuning, then preference optimisation."""
+
+    cpt: StageSettings = StageSettings(learning_rate=1e-4)
+    sft: StageSettings = StageSettings()
+    dpo: StageSettings = StageSettings(learning_rate=2e-5)
+
+
+class EvaluateSettings(Section):
+    """Step 9: champion against challenger on the same items."""
+
+    max_items: int = Field(default=2000, ge=1, description="Held-out items per metric, the same every time.")
+    samples: int = Field(default=8, ge=0, description="Held-out prompts that both models answer for the report.")
+    max_new_tokens: int = Field(default=128, ge=8, description="Length of such an answer.")
+    max_tokens: int = Field(default=1024, ge=16, description="Tokens of an item that are scored.")
+
+
+class PromoteSettings(Section):
+    """Step 10: promote only what is proven better."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="One-sided confidence of the lower bound.")
+    resamples: int = Field(default=10_000, ge=100, description="Bootstrap resamples, by conversation.")
+    min_items: int = Field(default=10, ge=2, description="Fewer endorsed held-out answers decide nothing: hold.")
+    max_forgetting: float = Field(default=0.05, ge=0, description="Nats per token that general loss may rise.")
+
+
+class Settings(Section):
+    """A flywheel: where it lies, which model it improves, and how each step works."""
+
+    lake: str = Field(default="lake", description="Folder or object-store URI of all tables, models and reports.")
+    seed: int = Field(default=17, ge=0, description="Every random choice follows from it.")
+    model_name_or_path: str = Field(
+        default="smollm2",
+        description='Folder of the first champion, a hub name, or "smollm2" (make model gets it).',
+    )
+    collect: CollectSettings = CollectSettings()
+    dedupe: DedupeSettings = DedupeSettings()
+    scrub: ScrubSettings = ScrubSettings()
+    split: SplitSettings = SplitSettings()
+    score: ScoreSettings = ScoreSettings()
+    synthesize: SynthesizeSettings = SynthesizeSettings()
+    mix: MixSettings = MixSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    promote: PromoteSettings = PromoteSettings()

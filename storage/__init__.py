@@ -1,0 +1,1 @@
+"""Where data lies: table definitions, the lake, exactly-once publishing and the books."""

@@ -1,0 +1,156 @@
+"""The lake: Delta tables and model files under one folder or object-store URI."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from storage.snapshot import Snapshot
+from storage.tables import STATISTICS, TABLES
+
+SECRET_VARIABLE = "FLYWHEEL_SECRET"
+
+
+class LakeError(Exception):
+    """Something about the lake that a person must mend; the message says what and how."""
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """A line of `flywheel status`."""
+
+    name: str
+    rows: int
+    version: int
+    files: int
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A lake at `uri`: a local folder, or a URI such as `s3://bucket/lake`.
+
+    Args:
+        uri: where it lies. Local folders are made when first written to.
+        options: what the object store needs (endpoint, region ...); credentials come from the environment.
+    """
+
+    uri: str
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.uri
+
+    def path(self, *parts: str) -> str:
+        """The address of something in the lake."""
+        base = str(Path(self.uri).resolve()) if self.is_local else self.uri.rstrip("/")
+        return "/".join((base, *parts))
+
+    def folder(self, *parts: str) -> Path:
+        """A local folder of the lake, made if need be: models, reports.
+
+        Raises:
+            LakeError: the lake is an object store; its files go through a local cache folder.
+        """
+        if not self.is_local:
+            cache = Path(os.environ.get("FLYWHEEL_CACHE", Path.home() / ".cache" / "flywheel"))
+            folder = cache / "lakes" / self.uri.replace("://", "-").replace("/", "-") / Path(*parts)
+        else:
+            folder = Path(self.path(*parts))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def delta(self, table: str) -> DeltaTable | None:
+        """The Delta table, or None before its first row."""
+        try:
+            return DeltaTable(self.path("tables", table), storage_options=self.options or None)
+        except TableNotFoundError:
+            return None
+
+    def ensure(self, table: str) -> DeltaTable:
+        """The Delta table, made empty if it is not there."""
+        if (existing := self.delta(table)) is not None:
+            return existing
+        return DeltaTable.create(
+            self.path("tables", table),
+            schema=pl.DataFrame(schema=TABLES[table].schema).to_arrow().schema,
+            mode="ignore",
+            description=TABLES[table].holds,
+            storage_options=self.options or None,
+            configuration={
+                "delta.dataSkippingStatsColumns": ",".join(name for name in STATISTICS if name in TABLES[table].schema),
+                "delta.logRetentionDuration": "interval 30 days",
+                "delta.deletedFileRetentionDuration": "interval 7 days",
+            },
+        )
+
+    def read(
+        self, table: str, *, batch: str | None = None, step: str | None = None, version: int | None = None
+    ) -> pl.LazyFrame:
+        """All rows of a table, or those of one batch or step; no rows when the table is not there yet.
+
+        Raises:
+            KeyError: no such table in `storage.tables`.
+        """
+        schema = TABLES[table].schema
+        delta = self.delta(table)
+        if delta is None:
+            return pl.LazyFrame(schema=schema)
+        if version is not None:
+            delta.load_as_version(version)
+        rows = pl.scan_delta(delta)
+        if batch is not None:
+            rows = rows.filter(pl.col("batch") == batch)
+        if step is not None:
+            rows = rows.filter(pl.col("step") == step)
+        return rows.select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+    def scan(self, snapshot: Snapshot) -> pl.LazyFrame:
+        """The rows of a snapshot."""
+        return self.read(snapshot.table, batch=snapshot.batch, step=snapshot.step)
+
+    def status(self) -> list[TableStatus]:
+        """Every table that exists, in the order of the pipeline."""
+        found = [(name, self.delta(name)) for name in TABLES]
+        return [_status(name, delta) for name, delta in found if delta is not None]
+
+    def secret(self) -> bytes:
+        """The key of this lake's hashes: `FLYWHEEL_SECRET`, or a file beside a local lake, made when it is missing.
+
+        It lies outside the lake so that a copy of the lake cannot be read back by guessing.
+
+        Raises:
+            LakeError: the lake is in an object store and the variable is not set.
+        """
+        if value := os.environ.get(SECRET_VARIABLE):
+            return value.encode()
+        if not self.is_local:
+            raise LakeError(
+                f"The lake {self.uri} has no secret: set {SECRET_VARIABLE} to a long random text, "
+                "the same on every machine that works on this lake."
+            )
+        file = Path(self.path() + ".secret")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return file.read_bytes()
+        with os.fdopen(handle, "wb") as out:
+            out.write(secrets.token_hex(32).encode())
+        return file.read_bytes()
+
+
+def _status(name: str, delta: DeltaTable) -> TableStatus:
+    files = pl.DataFrame(delta.get_add_actions(flatten=True))
+    return TableStatus(
+        name=name,
+        rows=int(files["num_records"].sum()) if files.height else 0,
+        version=delta.version(),
+        files=files.height,
+        size=int(files["size_bytes"].sum()) if files.height else 0,
+    )

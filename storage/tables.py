@@ -1,0 +1,240 @@
+"""Every table of the lake: its columns, and who writes it.
+
+All tables begin with `id`, `batch` and `step`: a batch's rows of one step are replaced as one (see `storage.publish`).
+JSON goes in `String` columns: free-form structs make schemas drift, and Delta has no type for them.
+Delta has no unsigned 64-bit and no Null type: hashes are `Int64` or `Binary`, and every column is typed here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+TIME = pl.Datetime("us", "UTC")
+
+MESSAGE = pl.Struct(
+    {
+        "role": pl.String,
+        "content": pl.String,
+        "name": pl.String,
+        "tool_calls": pl.String,
+        "tool_call_id": pl.String,
+    }
+)
+"""One turn. `role` is system, user, assistant, tool or document; `tool_calls` is the API's list as JSON text."""
+MESSAGES = pl.List(MESSAGE)
+
+ENTITY = pl.Struct({"type": pl.String, "count": pl.Int64})
+
+KEYS: Mapping[str, pl.DataType] = {"id": pl.String(), "batch": pl.String(), "step": pl.String()}
+
+CONVERSATION: Mapping[str, pl.DataType] = {
+    "kind": pl.String(),  # conversation | document
+    "source": pl.String(),  # name of the source in the settings, or "synthetic"
+    "occurred_at": TIME,
+    "conversation_id": pl.String(),
+    "messages": MESSAGES,
+    "tools": pl.String(),  # JSON
+    "model": pl.String(),  # who answered
+    "language": pl.String(),  # ISO 639-1, or "und"
+    "domain": pl.String(),  # "general" is the replay against forgetting
+}
+"""What a conversation is, in every table that holds one."""
+
+SCORES: Mapping[str, pl.DataType] = {
+    "chars": pl.Int64(),
+    "repetition": pl.Float64(),  # share of repeated word 3-grams, 0 to 1
+    "symbol_share": pl.Float64(),  # share of characters that are neither letters, digits nor spaces
+    "refusal": pl.Boolean(),
+    "perplexity": pl.Float64(),  # of the whole text under the base model
+    "answer_loss": pl.Float64(),  # nats per token of the last answer, given what came before
+    "reward": pl.Float64(),  # probability that a user likes the answer, 0 to 1; null without enough feedback
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake.
+
+    Args:
+        holds: what a row is, in one sentence.
+        columns: the columns after `id`, `batch`, `step`.
+        raw: whether it holds unscrubbed text: same access and retention as `interactions`.
+    """
+
+    holds: str
+    columns: Mapping[str, pl.DataType]
+    raw: bool = False
+
+    @property
+    def schema(self) -> pl.Schema:
+        """All columns, keys first."""
+        return pl.Schema({**KEYS, **self.columns})
+
+
+TABLES: Mapping[str, Table] = {
+    "sources": Table(
+        "Which bytes of which input belong to which batch; written before the batch is read.",
+        {
+            "source": pl.String(),
+            "uri": pl.String(),
+            "start": pl.Int64(),
+            "end": pl.Int64(),
+            "digest": pl.String(),  # of the bytes before `end`: tells a grown file from a replaced one
+        },
+    ),
+    "interactions": Table(
+        "What was collected, in one canonical shape.",
+        {**CONVERSATION, "user_hash": pl.String(), "consent": pl.Boolean(), "metadata": pl.String()},
+        raw=True,
+    ),
+    "quarantine": Table(
+        "Input that could not be used, as it came, with the reason.",
+        {"source": pl.String(), "position": pl.Int64(), "reason": pl.String(), "content": pl.String()},
+        raw=True,
+    ),
+    "feedback": Table(
+        "Thumbs, ratings, edits, regenerations, comparisons and comments that point at an interaction.",
+        {
+            "target_id": pl.String(),
+            "kind": pl.String(),  # thumb | rating | edit | regenerate | comparison | comment
+            "value": pl.Float64(),  # thumb: 1 or -1; rating: 0 to 1
+            "preferred": pl.String(),
+            "rejected": pl.String(),
+            "comment": pl.String(),
+            "user_hash": pl.String(),
+            "occurred_at": TIME,
+            "source": pl.String(),
+        },
+        raw=True,
+    ),
+    "duplicates": Table(
+        "Which row repeats which: `id` is left out, `kept_id` stays.",
+        {"kept_id": pl.String(), "similarity": pl.Float64(), "reason": pl.String()},
+    ),
+    "signatures": Table(
+        "The dedupe index: keyed hashes only, no text.",
+        {
+            "exact": pl.Binary(),
+            "bands": pl.List(pl.Int64()),
+            "shingles": pl.List(pl.Int64()),
+            "minhash": pl.Binary(),
+        },
+    ),
+    "scrubbed": Table(
+        "Conversations and feedback texts without personal data or secrets.",
+        {
+            **CONVERSATION,
+            "origin": pl.String(),  # user | synthetic | feedback
+            "entities": pl.List(ENTITY),
+        },
+    ),
+    "splits": Table(
+        "Which side of the split a row is on, for ever.",
+        {"group": pl.String(), "split": pl.String()},  # train | validation | holdout | bridges_split
+    ),
+    "curated": Table(
+        "Scrubbed, unique conversations with their scores. Nothing is left out for low quality here.",
+        {
+            **CONVERSATION,
+            "origin": pl.String(),
+            "entities": pl.List(ENTITY),
+            "split": pl.String(),
+            **SCORES,
+        },
+    ),
+    "synthetic": Table(
+        "Generated conversations, with how they came about.",
+        {
+            **CONVERSATION,
+            "user_hash": pl.String(),
+            "consent": pl.Boolean(),
+            "metadata": pl.String(),
+            "method": pl.String(),
+            "seed_ids": pl.List(pl.String()),
+            "sampling": pl.String(),  # JSON
+        },
+    ),
+    "preferences": Table(
+        "What somebody liked better: pairs, or single answers with a label.",
+        {
+            "kind": pl.String(),  # pair | label
+            "origin": pl.String(),  # edit | regenerate | comparison | thumb | best_of_n
+            "target_id": pl.String(),  # the interaction it is about
+            "split": pl.String(),
+            "prompt": MESSAGES,
+            "chosen": pl.String(),
+            "rejected": pl.String(),
+            "label": pl.Boolean(),  # for labels: liked, of the answer in `chosen`
+            "model": pl.String(),  # who wrote the rejected answer
+        },
+    ),
+    "mixtures": Table(
+        "What a training reads, row by row; `batch` is the mixture's id.",
+        {
+            "stage": pl.String(),  # cpt | sft | dpo
+            "source": pl.String(),
+            "text": pl.String(),
+            "prompt": MESSAGES,
+            "completion": MESSAGES,
+            "chosen": MESSAGES,
+            "rejected": MESSAGES,
+            "tokens": pl.Int64(),
+            "trained_tokens": pl.Int64(),
+        },
+    ),
+    "manifests": Table(
+        "What a mixture is made of; `batch` is the mixture's id.",
+        {"stage": pl.String(), "rows": pl.Int64(), "trained_tokens": pl.Int64(), "manifest": pl.String()},
+    ),
+    "models": Table(
+        "Every model with its parent and mixture.",
+        {
+            "kind": pl.String(),  # lm | reward
+            "stage": pl.String(),  # base | cpt | sft | dpo | reward
+            "parent": pl.String(),
+            "mixture": pl.String(),
+            "path": pl.String(),
+            "template_hash": pl.String(),
+            "settings": pl.String(),  # JSON
+            "metrics": pl.String(),  # JSON: loss of each step, tokens, seconds
+            "created_at": TIME,
+        },
+    ),
+    "evaluations": Table(
+        "The score of one model on one item by one metric.",
+        {
+            "model": pl.String(),
+            "metric": pl.String(),
+            "item": pl.String(),
+            "group": pl.String(),  # conversation: what the bootstrap resamples
+            "slice": pl.String(),  # language or domain
+            "value": pl.Float64(),
+            "weight": pl.Float64(),
+            "output": pl.String(),
+        },
+    ),
+    "promotions": Table(
+        "Every verdict with its reasons; the newest promoted row names the champion.",
+        {
+            "sequence": pl.Int64(),
+            "model": pl.String(),
+            "champion": pl.String(),  # before the verdict
+            "verdict": pl.String(),  # promote | hold | reject | rollback
+            "reasons": pl.List(pl.String()),
+            "evidence": pl.String(),  # JSON: each metric with its interval
+            "decided_at": TIME,
+        },
+    ),
+    "books": Table(
+        "What went in and came out of each step: in = the sum of out.",
+        {"kind": pl.String(), "name": pl.String(), "value": pl.Float64()},  # in | out | fact
+    ),
+    "runs": Table(
+        "When a run began on a batch, from which champion, and when it ended.",
+        {"settings_hash": pl.String(), "champion": pl.String(), "at": TIME, "summary": pl.String()},
+    ),
+}
+
+STATISTICS = ("id", "batch", "step", "occurred_at", "domain", "language", "stage", "split")
+"""Columns whose minima and maxima Delta may write into its log: never text (an erased text would live on there)."""

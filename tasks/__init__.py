@@ -1,0 +1,1 @@
+"""What one step does: a package per step, and `text` and `lm`, which steps share."""

@@ -1,0 +1,1 @@
+"""Step 2: finds exact and near duplicates."""

@@ -1,0 +1,1 @@
+"""Step 9: scores champion and challenger on the same items."""

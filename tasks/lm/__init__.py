@@ -1,0 +1,1 @@
+"""Language models that steps share: loading, chat templates, likelihoods, generation."""

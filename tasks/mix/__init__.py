@@ -1,0 +1,1 @@
+"""Step 7: decides what each training reads."""

@@ -1,0 +1,1 @@
+"""Turns feedback into preferences: pairs and labels."""

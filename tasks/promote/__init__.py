@@ -1,0 +1,1 @@
+"""Step 10: promotes only what is proven better."""

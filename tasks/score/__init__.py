@@ -1,0 +1,1 @@
+"""Step 4: says what each row is worth, as columns of curated."""

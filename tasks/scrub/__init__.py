@@ -1,0 +1,1 @@
+"""Step 3: replaces personal data and secrets by placeholders."""

@@ -1,0 +1,1 @@
+"""Puts each row on one side of the split, for ever."""

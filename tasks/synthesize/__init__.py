@@ -1,0 +1,1 @@
+"""Step 6: generates conversations and preference pairs."""

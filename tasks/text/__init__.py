@@ -1,0 +1,1 @@
+"""Text that steps share: parts of conversations, normalising, words, languages, hashes."""
