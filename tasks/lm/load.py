@@ -1,0 +1,117 @@
+"""Finding and loading language models and their tokenizers."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from tasks.lm.template import template_hash
+
+SMOLLM2 = "smollm2"
+
+
+class MissingModelError(Exception):
+    """A model is not where it was looked for; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model with its tokenizer.
+
+    Args:
+        model: the Transformers model, in evaluation mode.
+        tokenizer: its tokenizer, with a padding token and a chat template.
+        path: where it was loaded from.
+        template_hash: hash of its chat template: losses under different templates must not be compared.
+    """
+
+    model: Any
+    tokenizer: Any
+    path: str
+    template_hash: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return torch.device(self.model.device)
+
+
+def cache_folder() -> Path:
+    """Where Flywheel keeps what it downloads: `FLYWHEEL_CACHE`, or ~/.cache/flywheel."""
+    return Path(os.environ.get("FLYWHEEL_CACHE", Path.home() / ".cache" / "flywheel"))
+
+
+def resolve(name_or_path: str | Path) -> Path:
+    """The local folder of a model.
+
+    Args:
+        name_or_path: "smollm2", a folder, or the name of a model in the local Hugging Face cache or on the hub.
+
+    Raises:
+        MissingModelError: no such model.
+    """
+    name = str(name_or_path)
+    if name == SMOLLM2:
+        folder = cache_folder() / "models" / SMOLLM2
+        if not folder.exists():
+            raise MissingModelError(f"The model smollm2 is not in {folder}: run `make model` to get it.")
+        return folder
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").exists():
+            raise MissingModelError(f"{folder} is not a model folder: it has no config.json.")
+        return folder.resolve()
+    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+        raise MissingModelError(
+            f'No model folder {folder}: set model_name_or_path to a folder with config.json, a hub name, or "smollm2".'
+        )
+    return _from_hub(name)
+
+
+def load(name_or_path: str | Path) -> LanguageModel:
+    """Load a model for scoring and generating: bfloat16 on a GPU, float32 on a CPU (there, bfloat16 is slower).
+
+    Raises:
+        MissingModelError: no such model.
+        TemplateError: its tokenizer has no chat template.
+    """
+    folder = resolve(name_or_path)
+    transformers_logging.disable_progress_bar()  # a bar of one second, in every log
+    cuda = torch.cuda.is_available()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16 if cuda else torch.float32)
+    tokenizer = load_tokenizer(folder)
+    return LanguageModel(
+        model=model.to("cuda" if cuda else "cpu").eval(),
+        tokenizer=tokenizer,
+        path=str(folder),
+        template_hash=template_hash(tokenizer),
+    )
+
+
+def load_tokenizer(name_or_path: str | Path) -> Any:
+    """Only the tokenizer of a model: quick. It always has a padding token.
+
+    Raises:
+        MissingModelError: no such model.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(resolve(name_or_path))
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, ignore_patterns=["*.bin", "*.gguf", "*.onnx", "original/*"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise MissingModelError(
+            f"{name} is neither a folder here nor in the Hugging Face cache, and the hub did not give it "
+            f'({type(error).__name__}): set model_name_or_path to a folder with config.json, or to "smollm2".'
+        ) from error
