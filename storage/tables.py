@@ -232,7 +232,7 @@ TABLES: Mapping[str, Table] = {
     ),
     "runs": Table(
         "When a run began on a batch, from which champion, and when it ended.",
-        {"settings_hash": pl.String(), "champion": pl.String(), "at": TIME, "summary": pl.String()},
+        {"settings_hash": pl.String(), "champion": pl.String(), "at": TIME},
     ),
 }
 

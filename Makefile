@@ -1,0 +1,48 @@
+# One command per wish; `make` lists them.
+VENV ?= .venv
+PYTHON ?= python3
+CONSTRAINTS ?= constraints-cpu.txt
+RUN = $(VENV)/bin
+export HF_HUB_OFFLINE = 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/installed: pyproject.toml $(CONSTRAINTS)
+	@echo "Installing into $(VENV) (a few minutes the first time) ..."
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@$(RUN)/pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS)) -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/installed ## make .venv with everything
+
+model: install ## get the small model that the quickstart improves
+	@$(RUN)/python -m tasks.lm.smollm2
+
+quickstart: model ## turn the wheel once on the sample data
+	@$(RUN)/flywheel run configs/quickstart.yaml
+
+status: install ## what the lake holds
+	@$(RUN)/flywheel status configs/quickstart.yaml
+
+ui: model ## Prefect's UI with every flow, on this machine
+	@$(RUN)/python -m flows.laptop
+
+lint: install ## format, style and types
+	@$(RUN)/ruff format --check .
+	@$(RUN)/ruff check .
+	@$(RUN)/mypy
+
+test: model ## all tests
+	@$(RUN)/python -m pytest
+
+vllm-cpu: ## an environment with vLLM for the CPU
+	@bash deploy/vllm-cpu.sh
+
+clean: ## remove the quickstart's lake
+	rm -rf lake lake.secret
+
+.PHONY: help install model quickstart status ui lint test vllm-cpu clean

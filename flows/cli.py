@@ -1,0 +1,114 @@
+"""The `flywheel` command."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from configs.load import SettingsError, load
+from configs.settings import Settings
+from storage.lake import Lake, LakeError
+
+app = typer.Typer(
+    help="Turn what users asked, and how they liked the answers, into a measurably better model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals may hold users' texts
+)
+console = Console()
+
+ConfigArgument = Annotated[Path, typer.Argument(help="Config file, such as configs/quickstart.yaml.")]
+LakeArgument = Annotated[str, typer.Argument(help="Folder or URI of the lake.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a setting: --set train.sft.max_steps=50. Repeatable.")
+]
+
+
+@app.command()
+def run(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = False) -> None:
+    """Run the whole pipeline once: collect, curate, synthesize, train, evaluate, promote."""
+    settings = _settings(config, overrides)
+    _prepare_prefect(verbose=verbose)
+    from flows.nightly import flywheel
+
+    result = flywheel(settings)
+    if result.batch is None:
+        console.print("\n[bold]Nothing new.[/] Trained nothing, wrote nothing.", f"Champion: {result.champion or '-'}")
+        return
+    from flows.summary import print_summary
+
+    print_summary(console, Lake(settings.lake), result.batch, result.report)
+
+
+@app.command()
+def curate(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = False) -> None:
+    """Collect and curate what is new; train nothing."""
+    settings = _settings(config, overrides)
+    _prepare_prefect(verbose=verbose)
+    from flows.curate import curate as flow
+    from flows.summary import print_funnel
+
+    for snapshot in flow(settings):
+        print_funnel(console, Lake(settings.lake), snapshot.batch)
+
+
+@app.command()
+def status(lake: LakeArgument = "lake") -> None:
+    """What the lake holds: tables, rows, versions, the champion and the last verdicts."""
+    from flows.summary import print_status
+
+    print_status(console, _existing(lake))
+
+
+@app.command()
+def report(
+    lake: LakeArgument = "lake", batch: Annotated[str | None, typer.Option(help="Default: newest.")] = None
+) -> None:
+    """Write the report of a batch again and say where it lies."""
+    from flows.summary import write_report
+
+    console.print(write_report(_existing(lake), batch))
+
+
+def main() -> None:
+    """Entry point: a person's mistake ends with its sentence, not with a traceback."""
+    from tasks.lm.load import MissingModelError
+
+    try:
+        app()
+    except (SettingsError, LakeError, MissingModelError) as error:
+        Console(stderr=True).print(f"[red]{error}[/]", soft_wrap=True)
+        sys.exit(2)
+
+
+def _settings(config: Path, overrides: list[str] | None) -> Settings:
+    return load(config, overrides or [])
+
+
+def _existing(uri: str) -> Lake:
+    lake = Lake(uri)
+    if not lake.status():
+        raise LakeError(f"There is no lake at {uri}: `make quickstart` or `flywheel run CONFIG` makes one.")
+    return lake
+
+
+def _prepare_prefect(*, verbose: bool) -> None:
+    """Settings that Prefect reads when it is imported: our lines on the terminal, and patience on slow machines."""
+    defaults = {
+        "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "WARNING",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,storage",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_FORMAT": "%(asctime)s  %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s  %(message)s",
+        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s  %(message)s",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Curation: raw rows of a batch become scrubbed, unique, scored rows on one side of the split."""
+
+from collections.abc import Sequence
+
+from prefect import flow
+from tasks.collect.task import collect
+from tasks.dedupe.task import dedupe, dedupe_scrubbed
+from tasks.prefer.task import prefer
+from tasks.score.task import score
+from tasks.scrub.task import scrub
+from tasks.split.task import split
+from tasks.synthesize.task import synthesize as generate
+
+from configs.settings import Settings
+from flows.runs import Run, base_model, collected, current
+from storage.lake import Lake
+from storage.registry import Model
+from storage.snapshot import Snapshot
+
+
+@flow(name="curate", flow_run_name="curate into {settings.lake}")
+def curate(settings: Settings) -> list[Snapshot]:
+    """Collect what is new and curate every batch that no run has finished; train nothing.
+
+    Args:
+        settings: the flywheel's settings.
+
+    Returns:
+        The curated rows, a snapshot per batch.
+    """
+    lake = Lake(settings.lake)
+    base_model(lake, settings)  # a missing model is said before anything is spent
+    collect(lake, settings.collect)
+    run = current(lake, settings)
+    return curate_batches(lake, run, settings) if run else []
+
+
+@flow(name="synthesize", flow_run_name="synthesize into {settings.lake}")
+def synthesize(settings: Settings) -> Snapshot | None:
+    """Generate conversations from the newest batch with the champion, and curate them too; train nothing.
+
+    Args:
+        settings: the flywheel's settings.
+
+    Returns:
+        The curated synthetic rows; None when synthesis is off or nothing was collected yet.
+    """
+    lake = Lake(settings.lake)
+    run = current(lake, settings)
+    return synthesize_batch(lake, run, curate_batches(lake, run, settings), settings) if run else None
+
+
+def curate_batches(lake: Lake, run: Run, settings: Settings) -> list[Snapshot]:
+    """Curate the run's batches, oldest first; those that are done already are skipped."""
+    return [curate_rows(lake, collected(batch), run.base, settings) for batch in run.batches]
+
+
+def synthesize_batch(lake: Lake, run: Run, curated: Sequence[Snapshot], settings: Settings) -> Snapshot | None:
+    """Generate conversations from curated ones and take them through the same curation; None when that is off."""
+    if not settings.synthesize.enabled or not settings.synthesize.instructions:
+        return None
+    rows = generate(lake, run.batch, run.champion.path, curated, settings.synthesize, settings.seed)
+    return curate_rows(lake, rows, run.base, settings)
+
+
+def curate_rows(lake: Lake, rows: Snapshot, base: Model, settings: Settings) -> Snapshot:
+    """Take one snapshot of raw rows, collected or synthetic, through every step of curation.
+
+    Preferences are formed before same-prompt answers part, and every row is on its side before anything learns.
+    """
+    raw = dedupe(lake, rows, settings.dedupe)
+    clean = scrub(lake, rows, raw, settings.scrub)
+    again = dedupe_scrubbed(lake, clean, settings.dedupe)
+    duplicates = [raw, again]
+    sides = split(lake, clean, duplicates, settings.split, settings.seed)
+    preferences = prefer(lake, clean, sides) if rows.table == "interactions" else None
+    return score(lake, clean, duplicates, sides, preferences, settings.score, base.path, settings.seed)

@@ -1,0 +1,141 @@
+"""`make ui`: a Prefect server, a work pool, every deployment and a worker on this machine, until Ctrl-C.
+
+For a laptop: SQLite, no authentication, loopback only. `deploy/` has what a team runs.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+HOME = Path(__file__).resolve().parent.parent
+POOL = "cpu"
+START_SECONDS = 180
+
+
+@contextmanager
+def laptop(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Server, pool, deployments and worker, up while the context lasts.
+
+    Args:
+        folder: where Prefect keeps its database and logs.
+        port: of the server; the usual 4200 or, if that is taken, a free one.
+
+    Yields:
+        The address of the server.
+
+    Raises:
+        RuntimeError: something did not start; the message names its log.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    address = f"http://127.0.0.1:{port or free_port(4200)}"
+    environment = {
+        **os.environ,
+        "FLYWHEEL_HOME": str(HOME),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_URL": f"{address}/api",
+        "PREFECT_UI_API_URL": f"{address}/api",
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": address.rpartition(":")[2],
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,storage",
+    }
+    with _process(["server", "start"], environment, folder / "server.log") as server:
+        _wait_healthy(f"{address}/api/health", server, folder / "server.log")
+        _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
+        _prefect(["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], environment)
+        with _process(["worker", "start", "--pool", POOL], environment, folder / "worker.log"):
+            yield address
+
+
+def free_port(wanted: int = 0) -> int:
+    """`wanted` if nobody listens there, else any free port of the loopback."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _process(arguments: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A `prefect` command in a session of its own; it and its children end with the context."""
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            env=dict(environment),
+            cwd=HOME,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield child
+    finally:
+        _end(child)
+
+
+def _end(child: subprocess.Popen[bytes], patience: float = 15) -> None:
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, kind)
+            child.wait(patience)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    child.wait()
+
+
+def _prefect(arguments: list[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+        env=dict(environment),
+        cwd=HOME,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"prefect {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+
+
+def _wait_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            if httpx.get(url, timeout=2).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.5)
+    raise RuntimeError(f"The Prefect server did not start within {START_SECONDS} s; see {log}.")
+
+
+def main() -> None:
+    """Start everything, print where the UI is, and wait for Ctrl-C."""
+    folder = HOME / "lakes" / "prefect"
+    sys.stdout.write("Starting the Prefect server, the deployments and a worker ...\n")
+    with laptop(folder) as address:
+        sys.stdout.write(
+            f"The UI is at {address}\n"
+            "  Deployments -> nightly -> Run starts a run; it also runs every night at 02:00 UTC.\n"
+            f"  Logs: {folder}. Ctrl-C ends everything.\n"
+        )
+        sys.stdout.flush()
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            sys.stdout.write("Ending ...\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The whole pipeline, from logs to a champion that is proven better. Run it nightly, from the UI, or from Python."""
+
+import logging
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict
+from tasks.collect.task import collect
+from tasks.report.task import report
+
+from configs.settings import Settings
+from flows.artifacts import publish_artifacts
+from flows.curate import curate_batches, synthesize_batch
+from flows.evaluate import compare
+from flows.runs import base_model, current, finish
+from flows.train import train_stages
+from storage import registry
+from storage.lake import Lake
+
+log = logging.getLogger(__name__)
+
+
+class RunResult(BaseModel):
+    """What a run did; the tables of the lake have the rest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lake: str
+    batch: str | None = None  # None: nothing was new
+    challenger: str | None = None
+    verdict: str | None = None
+    champion: str | None = None
+    report: str | None = None
+
+
+@flow(name="nightly", flow_run_name="nightly on {settings.lake}")
+def flywheel(settings: Settings) -> RunResult:
+    """Turn what users asked, and how they liked the answers, into a better model; promote it only if that is proven.
+
+    Collects what is new, curates it, synthesizes, trains each enabled stage, evaluates and decides. A run that was
+    killed is carried on by the next one. With nothing new it trains nothing and writes nothing.
+
+    Args:
+        settings: the flywheel's settings.
+
+    Returns:
+        What the run did.
+    """
+    lake = Lake(settings.lake)
+    base_model(lake, settings)  # a missing model is said before anything is spent
+    collect(lake, settings.collect)
+    run = current(lake, settings, unfinished=True)
+    if run is None:
+        log.info("nothing new in %s: trained nothing, wrote nothing", settings.lake)
+        return RunResult(lake=settings.lake, champion=registry.champion(lake))
+    curated = curate_batches(lake, run, settings)
+    synthesize_batch(lake, run, curated, settings)
+    challenger = train_stages(lake, run, settings)
+    decision = compare(lake, run, challenger, settings) if challenger else None
+    page = report(lake, run.batch)
+    publish_artifacts(lake, run.batch)
+    finish(lake, run, settings)
+    return RunResult(
+        lake=settings.lake,
+        batch=run.batch,
+        challenger=challenger.id if challenger else None,
+        verdict=decision.verdict if decision else None,
+        champion=registry.champion(lake),
+        report=page,
+    )

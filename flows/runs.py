@@ -1,0 +1,132 @@
+"""Which batches are still to be worked through, and from which champion a run on them starts.
+
+A run that was killed is carried on by the next one: its batches are not finished, its champion stays the one it began
+with, and every step that is done already is skipped by its fingerprint. So nothing here needs Prefect's result cache.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from configs.settings import Settings
+from storage import registry
+from storage.lake import Lake
+from storage.publish import publish
+from storage.registry import Decision, Model
+from storage.snapshot import Snapshot, digest
+from storage.tables import TABLES
+from tasks.lm.load import load_tokenizer, resolve
+from tasks.lm.template import template_hash
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline.
+
+    Args:
+        batch: the newest of its batches; names the run.
+        batches: what it works through, oldest first.
+        champion: the model that serves as the run begins: parent of what it trains.
+        base: the first model of this lake; scores are always its scores, so that they can be compared.
+    """
+
+    batch: str
+    batches: Sequence[str]
+    champion: Model
+    base: Model
+
+
+def settings_hash(settings: Settings) -> str:
+    """What decides whether a finished batch would come out differently: everything but where input and lake lie."""
+    return digest(settings.model_dump_json(exclude={"lake", "collect"}))
+
+
+def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run | None:
+    """The run that is to be done, begun or carried on: the batches that no run has finished, else the newest one.
+
+    The champion that a run starts from is pinned when it begins: a run that was killed after it promoted its model
+    must not train on from that.
+
+    Args:
+        lake: where the batches are.
+        settings: changed settings make the newest batch unfinished again.
+        unfinished: give None when every batch is finished, instead of the newest one.
+
+    Raises:
+        MissingModelError: the base model cannot be found.
+    """
+    batches = _unfinished(lake, settings)
+    if not batches and not unfinished:
+        batches = _collected(lake)[-1:]
+    if not batches:
+        return None
+    base, batch = base_model(lake, settings), batches[-1]
+    if registry.champion(lake) is None:
+        registry.decide(lake, Decision(base.id, None, "promote", ["The first model of this lake."]), batch="base")
+    started = lake.read("runs", batch=batch, step="start").collect()
+    if started.height and started["settings_hash"][0] == settings_hash(settings):
+        champion = started["champion"][0]
+    else:
+        champion = registry.champion(lake)
+        row = _row(batch, "start", settings, champion)
+        publish(lake, "runs", row, step="start", batch=batch, key=digest("start", settings_hash(settings)))
+    return Run(batch=batch, batches=batches, champion=registry.get(lake, champion), base=base)
+
+
+def finish(lake: Lake, run: Run, settings: Settings) -> None:
+    """Mark the run's batches as done."""
+    for batch in run.batches:
+        row = _row(batch, "finish", settings, run.champion.id)
+        publish(lake, "runs", row, step="finish", batch=batch, key=digest("finish", settings_hash(settings)))
+
+
+def base_model(lake: Lake, settings: Settings) -> Model:
+    """The model that the settings name, registered.
+
+    Raises:
+        MissingModelError: it cannot be found: says where it was looked for and how to get it.
+    """
+    folder = resolve(settings.model_name_or_path)
+    marks = (folder / "config.json").read_bytes()
+    sizes = (f"{file.name}:{file.stat().st_size}" for file in sorted(folder.glob("*.safetensors")))
+    name = f"base-{digest(marks, *sizes)[:12]}"
+    if (known := registry.find(lake, name)) is not None:
+        return known
+    model = Model(
+        id=name,
+        kind="lm",
+        stage="base",
+        path=str(folder),
+        template_hash=template_hash(load_tokenizer(folder)),
+    )
+    registry.register(lake, model, batch="base")
+    return model
+
+
+def _collected(lake: Lake) -> list[str]:
+    return sorted(lake.read("sources").select("batch").unique().collect()["batch"])
+
+
+def _unfinished(lake: Lake, settings: Settings) -> list[str]:
+    """Collected batches that no run has finished, oldest first; the newest one also when the settings changed."""
+    batches = _collected(lake)
+    finished = dict(lake.read("runs", step="finish").select("batch", "settings_hash").collect().iter_rows())
+    changed = [batch for batch in batches[-1:] if finished.get(batch) != settings_hash(settings)]
+    return sorted({batch for batch in batches if batch not in finished} | set(changed))
+
+
+def collected(batch: str) -> Snapshot:
+    """The snapshot of a collected batch: what `collect` returned when it published it."""
+    return Snapshot(table="interactions", step="collect", batch=batch, version=0, fingerprint=digest("collect", batch))
+
+
+def _row(batch: str, step: str, settings: Settings, champion: str | None) -> pl.DataFrame:
+    row = {
+        "id": f"{batch}/{step}",
+        "settings_hash": settings_hash(settings),
+        "champion": champion,
+        "at": datetime.now(UTC),
+    }
+    return pl.DataFrame([row], schema={name: TABLES["runs"].schema[name] for name in row})
