@@ -82,7 +82,7 @@ def load(name_or_path: str | Path) -> LanguageModel:
     folder = resolve(name_or_path)
     transformers_logging.disable_progress_bar()  # a bar of one second, in every log
     cuda = torch.cuda.is_available()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16 if cuda else torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16 if cuda else torch.float32)
     tokenizer = load_tokenizer(folder)
     return LanguageModel(
         model=model.to("cuda" if cuda else "cpu").eval(),
