@@ -9,10 +9,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from configs.mistake import Mistake
 from configs.settings import Settings
 
 
-class SettingsError(Exception):
+class SettingsError(Mistake):
     """A config file or an override that cannot be used."""
 
 

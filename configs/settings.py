@@ -87,12 +87,22 @@ class SynthesizeSettings(Section):
     enabled: bool = Field(default=True, description="Whether to generate anything.")
     engine: Literal["auto", "openai", "vllm", "transformers"] = Field(
         default="auto",
-        description="auto: the endpoint if one is set, else vLLM if it is installed, else in process.",
+        description="auto: the endpoints if any are set, else vLLM if it is installed, else in process.",
     )
-    endpoint: str | None = Field(default=None, description="Address of an OpenAI-compatible API, ending in /v1.")
-    endpoint_model: str | None = Field(default=None, description="Its name for the model; by default the first one.")
+    endpoints: tuple[str, ...] = Field(
+        default=(), description="Addresses of OpenAI-compatible APIs of one model, ending in /v1."
+    )
+    endpoint_model: str | None = Field(default=None, description="Its name there; by default the first one listed.")
     key_variable: str = Field(default="FLYWHEEL_API_KEY", description="Environment variable with the API key.")
+    in_flight: int = Field(default=64, ge=1, description="Requests that wait for an answer at a time.")
+    timeout: float = Field(default=300, gt=0, description="Seconds that one request may take.")
+    retries: int = Field(default=6, ge=0, description="Further tries after 429, 5xx, a timeout or a broken answer.")
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
+    vllm_arguments: tuple[str, ...] = Field(
+        default=(), description="More arguments of the vLLM server, such as --tensor-parallel-size=2"
+    )
+    max_model_len: int = Field(default=4096, ge=128, description="Tokens of prompt and answer that vLLM serves.")
+    start_timeout: float = Field(default=900, gt=0, description="Seconds until a vLLM server must be healthy.")
     instructions: int = Field(default=200, ge=0, description="New instructions to write (Self-Instruct).")
     pairs: int = Field(default=100, ge=0, description="Prompts to sample answers for (preference pairs).")
     samples: int = Field(default=4, ge=2, description="Answers per prompt for a pair.")

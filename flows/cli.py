@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from configs.load import SettingsError, load
+from configs.load import load
+from configs.mistake import Mistake
 from configs.settings import Settings
 from storage.lake import Lake, LakeError
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 console = Console()
 
 ConfigArgument = Annotated[Path, typer.Argument(help="Config file, such as configs/quickstart.yaml.")]
+BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]
 LakeArgument = Annotated[str, typer.Argument(help="Folder or URI of the lake.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Override a setting: --set train.sft.max_steps=50. Repeatable.")
@@ -33,7 +35,9 @@ def run(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = 
     settings = _settings(config, overrides)
     _prepare_prefect(verbose=verbose)
     from flows.nightly import flywheel
+    from tasks.lm.load import resolve
 
+    resolve(settings.model_name_or_path)  # before Prefect starts: its words, not a failed run
     result = flywheel(settings)
     if result.batch is None:
         console.print("\n[bold]Nothing new.[/] Trained nothing, wrote nothing.", f"Champion: {result.champion or '-'}")
@@ -56,7 +60,8 @@ def curate(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool
 
 
 @app.command()
-def status(lake: LakeArgument = "lake") -> None:
+def status(lake: BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]
+LakeArgument = "lake") -> None:
     """What the lake holds: tables, rows, versions, the champion and the last verdicts."""
     from flows.summary import print_status
 
@@ -65,7 +70,8 @@ def status(lake: LakeArgument = "lake") -> None:
 
 @app.command()
 def report(
-    lake: LakeArgument = "lake", batch: Annotated[str | None, typer.Option(help="Default: newest.")] = None
+    lake: BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]
+LakeArgument = "lake", batch: Annotated[str | None, typer.Option(help="Default: newest.")] = None
 ) -> None:
     """Write the report of a batch again and say where it lies."""
     from flows.summary import write_report
@@ -75,11 +81,9 @@ def report(
 
 def main() -> None:
     """Entry point: a person's mistake ends with its sentence, not with a traceback."""
-    from tasks.lm.load import MissingModelError
-
     try:
         app()
-    except (SettingsError, LakeError, MissingModelError) as error:
+    except Mistake as error:
         Console(stderr=True).print(f"[red]{error}[/]", soft_wrap=True)
         sys.exit(2)
 

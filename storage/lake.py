@@ -9,13 +9,14 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
+from configs.mistake import Mistake
 from storage.snapshot import Snapshot
 from storage.tables import STATISTICS, TABLES
 
 SECRET_VARIABLE = "FLYWHEEL_SECRET"
 
 
-class LakeError(Exception):
+class LakeError(Mistake):
     """Something about the lake that a person must mend; the message says what and how."""
 
 

@@ -16,6 +16,10 @@ from storage.publish import conform, publish
 from storage.snapshot import digest
 from storage.tables import TABLES
 
+ATTEMPTS = 20
+MOVES = frozenset({"promote", "rollback"})
+"""Verdicts that move the champion pointer."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -97,45 +101,94 @@ def models(lake: Lake) -> pl.DataFrame:
 
 def champion(lake: Lake) -> str | None:
     """Id of the model that serves, or None before the first one."""
-    return _champion(promotions(lake))
+    served = _served(promotions(lake))
+    return served[-1] if served else None
 
 
-def promotions(lake: Lake) -> pl.DataFrame:
-    """All verdicts, oldest first."""
-    return lake.read("promotions").sort("sequence").collect()
+def promotions(lake: Lake, *, version: int | None = None) -> pl.DataFrame:
+    """All verdicts, oldest first, as they were at `version` of the table or as they are now."""
+    return lake.read("promotions", version=version).sort("sequence").collect()
 
 
-def decide(lake: Lake, decision: Decision, *, batch: str, step: str = "promote") -> bool:
+def decide(lake: Lake, decision: Decision, *, batch: str) -> bool:
     """Write a verdict, and with it move the champion pointer: one compare-and-swap.
+
+    The verdict is one row in one atomic commit, and the pointer is the newest of them: killed at any moment, the
+    pointer names the old champion or the new one. Every verdict carries Delta's transaction of app "champion", so that
+    of two commits on the same version the second one fails, looks again and either finds its champion gone or repeats.
 
     Args:
         lake: where the pointer is.
         decision: the verdict; `champion` is whom the challenger was compared with.
         batch: of the run.
-        step: who decides: promote, or a rollback.
 
     Returns:
         Whether it was written now; False when this batch's verdict was there already.
 
     Raises:
-        LakeError: the champion changed since the challenger was compared with it.
+        LakeError: the champion changed since the challenger was compared with it, or other writers kept winning.
     """
-    delta = lake.ensure("promotions")
-    history = promotions(lake)
-    if history.filter(pl.col("id") == decision_id(decision, batch)).height:
-        return False
-    current = _champion(history)
-    if decision.verdict in {"promote", "rollback"} and current != decision.champion:
-        raise LakeError(
-            f"{decision.model} was compared with {decision.champion}, but {current} is the champion now: "
-            "run the evaluation again."
-        )
+    for _ in range(ATTEMPTS):
+        delta = lake.ensure("promotions")
+        history = promotions(lake, version=delta.version())
+        row_id = _decision_id(decision, batch, history)
+        if history.filter(pl.col("id") == row_id).height:
+            return False
+        served = _served(history)
+        current = served[-1] if served else None
+        if decision.verdict in MOVES and current != decision.champion:
+            raise LakeError(
+                f"{decision.model} was compared with {decision.champion or 'no champion'}, but {current or 'none'} "
+                "is the champion now: run the evaluation again."
+            )
+        sequence = history.height + 1
+        try:
+            write_deltalake(
+                delta,
+                conform("promotions", _row(decision, row_id, batch, sequence)),
+                mode="append",
+                commit_properties=CommitProperties(app_transactions=[Transaction("champion", sequence)]),
+            )
+        except CommitFailedError:  # somebody decided at the same time: look again
+            continue
+        return True
+    raise LakeError(f"Table promotions: {ATTEMPTS} commits in a row were overtaken by other writers; run it again.")
 
-    sequence = history.height + 1
+
+def rollback(lake: Lake, reason: str, *, to: str | None = None, batch: str = "rollback") -> Decision:
+    """Move the champion pointer back.
+
+    Args:
+        lake: where the pointer is.
+        reason: why, for the history.
+        to: id of the model that shall serve again; by default the one before the champion.
+        batch: under which batch the verdict is filed.
+
+    Returns:
+        The verdict that was written.
+
+    Raises:
+        LakeError: nobody served before the champion, or `to` never did, or the champion changed meanwhile.
+    """
+    served = _served(promotions(lake))
+    if to is None:
+        if len(served) < 2:
+            raise LakeError(f"No model served before the champion in {lake.uri}: there is nothing to go back to.")
+        to = served[-2]
+    elif to not in served[:-1]:
+        raise LakeError(
+            f"{to} is no former champion of {lake.uri}; there are: {', '.join(dict.fromkeys(served[:-1])) or 'none'}."
+        )
+    decision = Decision(get(lake, to).id, served[-1], "rollback", [reason])
+    decide(lake, decision, batch=batch)
+    return decision
+
+
+def _row(decision: Decision, row_id: str, batch: str, sequence: int) -> pl.DataFrame:
     row = {
-        "id": decision_id(decision, batch),
+        "id": row_id,
         "batch": batch,
-        "step": step,
+        "step": "rollback" if decision.verdict == "rollback" else "promote",
         "sequence": sequence,
         "model": decision.model,
         "champion": decision.champion,
@@ -144,26 +197,24 @@ def decide(lake: Lake, decision: Decision, *, batch: str, step: str = "promote")
         "evidence": json.dumps(dict(decision.evidence)),
         "decided_at": datetime.now(UTC),
     }
-    try:
-        write_deltalake(
-            delta,
-            conform("promotions", pl.DataFrame([row], schema=TABLES["promotions"].schema)),
-            mode="append",
-            commit_properties=CommitProperties(app_transactions=[Transaction("champion", sequence)]),
-        )
-    except CommitFailedError as error:
-        raise LakeError(f"Somebody else decided at the same time as {decision.model}: run it again.") from error
-    return True
+    return pl.DataFrame([row], schema=TABLES["promotions"].schema)
 
 
-def decision_id(decision: Decision, batch: str) -> str:
-    """Name of a verdict: the same comparison in the same batch is decided once."""
-    return digest(batch, decision.model, decision.champion or "", decision.verdict)[:16]
+def _decision_id(decision: Decision, batch: str, history: pl.DataFrame) -> str:
+    """Name of a verdict: the same comparison in the same batch is decided once; every rollback is one of its own."""
+    nth = str(history.height) if decision.verdict == "rollback" else ""
+    return digest(batch, decision.model, decision.champion or "", decision.verdict, nth)[:16]
 
 
-def _champion(history: pl.DataFrame) -> str | None:
-    moved = history.filter(pl.col("verdict").is_in(["promote", "rollback"]))
-    return moved["model"][-1] if moved.height else None
+def _served(history: pl.DataFrame) -> list[str]:
+    """The champions up to the present one; a rollback takes away those that came after the model it names."""
+    served: list[str] = []
+    for model, verdict in history.select("model", "verdict").iter_rows():
+        if verdict == "promote":
+            served.append(model)
+        elif verdict == "rollback":
+            del served[len(served) - served[::-1].index(model) :]
+    return served
 
 
 def _relative(lake: Lake, path: str) -> str:

@@ -9,12 +9,13 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from configs.mistake import Mistake
 from tasks.lm.template import template_hash
 
 SMOLLM2 = "smollm2"
 
 
-class MissingModelError(Exception):
+class MissingModelError(Mistake):
     """A model is not where it was looked for; the message says how to get it."""
 
 

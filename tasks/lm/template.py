@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from configs.mistake import Mistake
 from storage.snapshot import digest
 
 Message = Mapping[str, Any]
 
 
-class TemplateError(Exception):
+class TemplateError(Mistake):
     """A tokenizer's chat template that cannot do what is asked of it."""
 
 
