@@ -1,0 +1,1 @@
+"""Makes the sample data in configs/sample: `python -m tests.sample.make`."""
