@@ -4,11 +4,14 @@ A section belongs to the step of its name. Sections are small, because a step's 
 is not in it cannot change the output. Lists of models instead of dicts keep the UI's form usable.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Field(ge=0, le=1)
+
+
+Format = Literal["auto", "openai_log", "messages", "alpaca", "question_answer", "kto", "document", "feedback"]
 
 
 class Section(BaseModel):
@@ -22,9 +25,7 @@ class Source(Section):
 
     name: str = Field(description="Short name; rows and ids carry it, so keep it when the path changes.")
     path: str = Field(description="File, folder or glob, for example logs/*.jsonl.gz")
-    format: Literal["auto", "openai_log", "messages", "alpaca", "question_answer", "kto", "document"] = Field(
-        default="auto", description="Form of a record; auto looks at the first ones."
-    )
+    format: Format = Field(default="auto", description="Form of a record; auto looks at the first ones.")
     domain: str = Field(default="product", description='Domain of its rows; "general" marks replay data.')
 
 
@@ -132,7 +133,15 @@ class MixSettings(Section):
     general_share: float = Field(default=0.1, ge=0, lt=1, description="Share of trained tokens against forgetting.")
     max_synthetic_share: float = Field(default=0.3, ge=0, lt=1, description="Most synthetic share of trained tokens.")
     max_rows: int = Field(default=20_000, ge=1, description="Most rows of a mixture, sampled by hash.")
-    min_rows: int = Field(default=8, ge=1, description="A stage with fewer rows is skipped, with that reason.")
+    min_rows: int = Field(default=8, ge=1, description="A stage with fewer new rows is skipped, with that reason.")
+
+    @model_validator(mode="after")
+    def _leave_room(self) -> Self:
+        if self.general_share + self.max_synthetic_share >= 1:
+            raise ValueError(
+                "general_share and max_synthetic_share must leave room for user rows: less than 1 together"
+            )
+        return self
 
 
 class StageSettings(Section):
@@ -154,12 +163,24 @@ class StageSettings(Section):
     beta: float = Field(default=0.1, gt=0, description="DPO: how far from the reference; other stages ignore it.")
 
 
+class CptSettings(StageSettings):
+    """Continued pre-training on documents. A class of its own, so that setting one key keeps its other defaults."""
+
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate.")
+
+
+class DpoSettings(StageSettings):
+    """Preference optimisation."""
+
+    learning_rate: float = Field(default=2e-5, gt=0, description="Peak learning rate.")
+
+
 class TrainSettings(Section):
     """Step 8: continued pre-training, then supervised fine-tuning, then preference optimisation."""
 
-    cpt: StageSettings = StageSettings(learning_rate=1e-4)
+    cpt: CptSettings = CptSettings()
     sft: StageSettings = StageSettings()
-    dpo: StageSettings = StageSettings(learning_rate=2e-5)
+    dpo: DpoSettings = DpoSettings()
 
 
 class EvaluateSettings(Section):

@@ -60,8 +60,7 @@ def curate(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool
 
 
 @app.command()
-def status(lake: BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]
-LakeArgument = "lake") -> None:
+def status(lake: LakeArgument = "lake") -> None:
     """What the lake holds: tables, rows, versions, the champion and the last verdicts."""
     from flows.summary import print_status
 
@@ -69,10 +68,7 @@ LakeArgument = "lake") -> None:
 
 
 @app.command()
-def report(
-    lake: BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]
-LakeArgument = "lake", batch: Annotated[str | None, typer.Option(help="Default: newest.")] = None
-) -> None:
+def report(lake: LakeArgument = "lake", batch: BatchOption = None) -> None:
     """Write the report of a batch again and say where it lies."""
     from flows.summary import write_report
 

@@ -1,0 +1,27 @@
+"""Shared by all tests: nothing reaches the network, Prefect keeps to a temporary folder, real data is optional."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    TOKENIZERS_PARALLELISM="false",
+    PREFECT_HOME=tempfile.mkdtemp(prefix="flywheel-prefect-"),
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_LOGGING_EXTRA_LOGGERS="flows,tasks,storage",
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="180",
+)
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data beside the checkout; tests that want it are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the real data sets in {SHARED}")
+    return SHARED
