@@ -138,9 +138,7 @@ class MixSettings(Section):
     @model_validator(mode="after")
     def _leave_room(self) -> Self:
         if self.general_share + self.max_synthetic_share >= 1:
-            raise ValueError(
-                "general_share and max_synthetic_share must leave room for user rows: less than 1 together"
-            )
+            raise ValueError("general_share and max_synthetic_share together must be below 1: user rows need room")
         return self
 
 

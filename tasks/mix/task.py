@@ -1,0 +1,101 @@
+"""Step 7, mix: what a training stage reads."""
+
+import json
+import logging
+
+import polars as pl
+from prefect import task
+from pydantic import BaseModel, ConfigDict
+
+from configs.settings import MixSettings, StageSettings
+from storage.lake import Lake
+from storage.publish import Books, publish
+from storage.snapshot import Snapshot, fingerprint
+from tasks.mix.mixture import Mixed, make_mixture
+
+log = logging.getLogger(__name__)
+
+
+class Mixture(BaseModel):
+    """What a stage may be trained on.
+
+    `snapshot` names the rows; it is None when there are too few new ones, and `reason` says so.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    snapshot: Snapshot | None
+    reason: str | None
+    rows: int
+    trained_tokens: int
+
+
+@task(name="mix", persist_result=False)
+def mix(
+    lake: Lake,
+    stage: str,
+    batch: str,
+    settings: MixSettings,
+    stage_settings: StageSettings,
+    model: str,
+    seed: int,
+) -> Mixture:
+    """Mix what a stage is trained on, from all that was curated up to this batch.
+
+    The mixture's id, the `batch` column of mixtures and manifests, is a hash of its content: the same rows again are
+    the same mixture, and are written once.
+
+    Args:
+        lake: where the tables are.
+        stage: cpt, sft or dpo.
+        batch: the newest batch that counts; the books of the step are written under it.
+        settings: which rows, and how many.
+        stage_settings: of the stage; its `max_length` bounds a row.
+        model: folder of the model to be trained.
+        seed: the sample follows from it.
+    """
+    made = make_mixture(lake, stage, batch, settings, stage_settings.max_length, model, seed)
+    books = Books(made.rows_in, {"mixed": made.rows.height, **made.dropped}, _facts(made))
+    step = f"mix_{stage}"
+    books.check(step)
+    key = fingerprint(step, [settings, stage_settings], [], made.id)
+    publish(lake, "books", books.frame(), step=step, batch=batch, key=key)
+    _report(made, stage)
+    tokens = int(made.manifest["trained_tokens"])
+    if made.new < settings.min_rows:
+        reason = f"{made.new} new rows, fewer than mix.min_rows = {settings.min_rows}: they wait for the next batch"
+        log.info("%s is skipped: %s", stage, reason)
+        return Mixture(stage=stage, snapshot=None, reason=reason, rows=made.rows.height, trained_tokens=tokens)
+
+    manifest = {"id": made.id, "stage": stage, "rows": made.rows.height, "trained_tokens": tokens}
+    line = pl.DataFrame([manifest | {"manifest": json.dumps(made.manifest, sort_keys=True)}])
+    publish(lake, "manifests", line, step=step, batch=made.id, key=made.id)
+    snapshot = publish(lake, "mixtures", made.rows, step=step, batch=made.id, key=made.id)
+    return Mixture(stage=stage, snapshot=snapshot, reason=None, rows=made.rows.height, trained_tokens=tokens)
+
+
+def _facts(made: Mixed) -> dict[str, float]:
+    shares = {f"share:{part}": float(figures["share"]) for part, figures in made.manifest["parts"].items()}
+    return {
+        "tokens": float(made.manifest["tokens"]),
+        "trained_tokens": float(made.manifest["trained_tokens"]),
+        **shares,
+    }
+
+
+def _report(made: Mixed, stage: str) -> None:
+    """Say what was mixed, what was left out and what is missing."""
+    shares = ", ".join(f"{part} {figures['share']:.0%}" for part, figures in made.manifest["parts"].items())
+    tokens = f"{made.manifest['trained_tokens']:,}"
+    log.info("mix %s: %s rows, %s trained tokens (%s)", stage, f"{made.rows.height:,}", tokens, shares)
+    if made.dropped:
+        parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(made.dropped.items()))
+        log.info("mix %s: left out %s", stage, parts)
+    for part, figures in made.manifest["parts"].items():
+        if part == "general" and 2 * figures["trained_tokens"] < figures["wanted_tokens"]:
+            log.warning(
+                "mix %s: %s trained tokens of general text are missing; add a source with domain: general",
+                stage,
+                f"{figures['missing_tokens']:,}",
+            )

@@ -1,0 +1,150 @@
+"""From chosen rows to what a trainer reads: text, prompt and completion, or prompt, chosen and rejected."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from storage.lake import Lake
+from storage.progress import progress
+from storage.tables import TABLES
+from tasks.lm.template import TemplateError, encode, is_document, render
+from tasks.mix.select import until
+from tasks.text.conversation import user_text
+
+View = dict[str, Any]
+"""The columns of a mixture that a stage reads, with `tokens` and `trained_tokens`."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """How texts are counted.
+
+    Args:
+        tokenizer: of the model that will be trained.
+        max_length: tokens of a row at most.
+    """
+
+    tokenizer: Any
+    max_length: int
+
+    def count(self, messages: list[Mapping[str, Any]]) -> tuple[int, int]:
+        """Tokens, and those that are trained on; `max_length + 1` stands for all that is longer."""
+        encoded = encode(self.tokenizer, messages, self.max_length + 1)
+        return len(encoded.input_ids), sum(encoded.answer)
+
+
+def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Candidates with their messages, the answer that somebody wrote instead, and the answers somebody disliked.
+
+    Columns: those of `candidates`, messages, edit, rejected (list), and in_holdout: whether the same words, case and
+    spaces aside, are in the sealed holdout.
+    """
+    curated = until(lake.read("curated"), batch)
+    rows = candidates.lazy().join(curated.select("id", "messages"), on="id", how="left", maintain_order="left")
+    said = until(lake.read("preferences"), batch).filter(pl.col("kind") == "pair")
+    by_target = pl.col("target_id").alias("id")
+    edits = said.filter(pl.col("origin") == "edit").sort("id").group_by(by_target).agg(edit=pl.col("chosen").last())
+    worse = said.filter(pl.col("origin") != "best_of_n").group_by(by_target).agg("rejected")
+    if stage == "sft":
+        rows = rows.join(edits, on="id", how="left", maintain_order="left")
+        rows = rows.join(worse, on="id", how="left", maintain_order="left")
+    return _marked(lake, batch, rows.collect(), "messages")
+
+
+def pair_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
+    """Candidates with their prompt, chosen and rejected text, and in_holdout."""
+    said = until(lake.read("preferences"), batch).select("id", "prompt", "chosen", "rejected")
+    rows = candidates.lazy().join(said, on="id", how="left", maintain_order="left")
+    return _marked(lake, batch, rows.collect(), "prompt")
+
+
+def make_views(
+    rows: pl.DataFrame, view: Callable[[Mapping[str, Any]], View | str]
+) -> tuple[pl.DataFrame, Counter[str]]:
+    """Turn rows into mixture rows; those for which `view` gives a reason instead are counted by it."""
+    made: list[View] = []
+    dropped: Counter[str] = Counter()
+    for row in progress(rows.iter_rows(named=True), rows.height, "mix: counting tokens", "rows"):
+        result = "in_holdout" if row["in_holdout"] else view(row)
+        if isinstance(result, str):
+            dropped[result] += 1
+        else:
+            keys = {name: row[name] for name in ("id", "part", "source", "order")}
+            made.append(keys | {"from_batch": row["batch"]} | result)
+    columns = TABLES["mixtures"].columns
+    schema = {name: pl.String() for name in ("id", "part", "order", "from_batch")} | {
+        name: kind for name, kind in columns.items() if name != "stage"
+    }
+    return pl.DataFrame(made, schema=schema), dropped
+
+
+def text_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
+    """Continued pre-training: a document as it is; a conversation as the model reads it, so it goes on chatting."""
+    messages = row["messages"]
+    try:
+        text = render(tokens.tokenizer, messages)
+    except TemplateError:
+        return "template_refuses"
+    if not is_document(messages):
+        text = text.removeprefix(tokens.tokenizer.bos_token or "")
+    count = len(tokens.tokenizer(text, verbose=False)["input_ids"])
+    trained = count - -(-count // tokens.max_length)  # the first token of each piece has nothing before it
+    if trained <= 0:
+        return "nothing_to_train"
+    return {"text": text, "tokens": count, "trained_tokens": trained}
+
+
+def answer_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
+    """Fine-tuning: the last answer, given all before it. Somebody's edit takes the place of the logged answer."""
+    messages = row["messages"]
+    if not messages or messages[-1]["role"] != "assistant" or len(messages) < 2:
+        return "no_answer"
+    answer = row["edit"] or messages[-1]["content"]
+    if not (answer or "").strip():
+        return "no_answer"
+    if answer in (row["rejected"] or ()):
+        return "disliked"
+    completion = [_answer(answer)]
+    return _counted(messages[:-1], {"completion": completion}, tokens)
+
+
+def pair_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
+    """Preference optimisation: the same prompt with a better and a worse answer."""
+    if not row["prompt"]:
+        return "no_prompt"
+    answers = {name: [_answer(row[name])] for name in ("chosen", "rejected")}
+    return _counted(row["prompt"], answers, tokens)
+
+
+def _counted(prompt: list[Any], answers: dict[str, list[dict[str, Any]]], tokens: Tokens) -> View | str:
+    try:
+        counts = [tokens.count([*prompt, *answer]) for answer in answers.values()]
+    except TemplateError:
+        return "template_refuses"
+    if any(count > tokens.max_length for count, _ in counts):
+        return "too_long"
+    if any(trained == 0 for _, trained in counts):
+        return "nothing_to_train"
+    total, trained = (sum(part) for part in zip(*counts, strict=True))
+    return {"prompt": prompt, **answers, "tokens": total, "trained_tokens": trained}
+
+
+def _answer(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
+
+def _marked(lake: Lake, batch: str, rows: pl.DataFrame, messages: str) -> pl.DataFrame:
+    """`rows` with in_holdout. The holdout's texts are compared, never kept: one pass, streaming."""
+    sealed = until(lake.read("curated"), batch).filter(pl.col("split") == "holdout").select(words=_words(user_text()))
+    words = rows.lazy().select("id", words=_words(user_text(messages)))
+    shared = words.filter(pl.col("words") != "").join(sealed, on="words", how="semi").select("id")
+    found = shared.collect(engine="streaming")["id"].to_list()
+    return rows.with_columns(in_holdout=pl.col("id").is_in(found))
+
+
+def _words(text: pl.Expr) -> pl.Expr:
+    """A text with case, spacing and Unicode form evened out."""
+    return text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()

@@ -1,0 +1,254 @@
+"""Mixing: rules, shares, views, the manifest and what is skipped."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from configs.settings import MixSettings, SelectSettings, StageSettings
+from storage.lake import Lake
+from storage.publish import publish
+from storage.registry import Model, register
+from storage.snapshot import digest
+from tasks.mix.task import Mixture, mix
+from tests.tiny_model import make_tiny_model
+
+BATCH = "0001-aaaaaaaa"
+OPEN = SelectSettings(perplexity_quantiles=(0, 1))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny_model(tmp_path_factory.mktemp("model")))
+
+
+def talk(name: str, question: str = "", answer: str = "", **columns: Any) -> dict[str, Any]:
+    turns = [
+        {"role": "user", "content": question or f"How do I change order number {name}, please?"},
+        {"role": "assistant", "content": answer or f"You change order {name} in your account, under orders."},
+    ]
+    return {
+        "id": name,
+        "kind": "conversation",
+        "source": "app",
+        "occurred_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "messages": turns,
+        "language": "en",
+        "domain": "product",
+        "origin": "user",
+        "split": "train",
+        "chars": 100,
+        "repetition": 0.0,
+        "symbol_share": 0.0,
+        "refusal": False,
+    } | columns
+
+
+def curate(lake: Lake, rows: list[dict[str, Any]], batch: str = BATCH) -> None:
+    publish(lake, "curated", pl.DataFrame(rows, infer_schema_length=None), step="score", batch=batch, key=digest(batch))
+
+
+def prefer(lake: Lake, rows: list[dict[str, Any]]) -> None:
+    frame = pl.DataFrame([{"split": "train"} | row for row in rows], infer_schema_length=None)
+    publish(lake, "preferences", frame, step="prefer", batch=BATCH, key=digest("prefer"))
+
+
+def run(lake: Lake, model: str, stage: str = "sft", batch: str = BATCH, seed: int = 1, **settings: Any) -> Mixture:
+    mixing = MixSettings(**({"select": OPEN, "min_rows": 1} | settings))
+    return mix.fn(lake, stage, batch, mixing, StageSettings(max_length=256), model, seed)
+
+
+def rows_of(lake: Lake, mixture: Mixture) -> pl.DataFrame:
+    assert mixture.snapshot is not None
+    return lake.scan(mixture.snapshot).sort("id").collect()
+
+
+def manifest_of(lake: Lake, mixture: Mixture) -> dict[str, Any]:
+    assert mixture.snapshot is not None
+    found: dict[str, Any] = json.loads(lake.read("manifests", batch=mixture.snapshot.batch).collect()["manifest"][0])
+    return found
+
+
+def books_of(lake: Lake, stage: str = "sft") -> dict[str, float]:
+    books = lake.read("books", batch=BATCH, step=f"mix_{stage}").filter(pl.col("kind") == "out").collect()
+    return dict(zip(books["name"], books["value"], strict=True))
+
+
+def test_every_rule_leaves_its_rows_out_and_the_books_say_so(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    curate(
+        lake,
+        [
+            talk("good"),
+            talk("short", chars=3),
+            talk("stutter", repetition=0.9),
+            talk("noise", symbol_share=0.8),
+            talk("refuses", refusal=True),
+            talk("poor", reward=0.1),
+            talk("unanswered", messages=[{"role": "user", "content": "Is there anybody at all?"}]),
+            talk("long", answer="and on " * 400),
+            talk("copied", question="  WHERE is\nmy parcel?"),
+            talk("sealed", question="Where is my parcel?", split="holdout"),
+            talk("unsure", split="validation"),
+        ],
+    )
+    mixture = run(lake, model)
+    assert rows_of(lake, mixture)["id"].to_list() == ["good"]
+    reasons = ["too_short", "repetitive", "symbols", "refusal", "low_reward", "no_answer", "too_long", "in_holdout"]
+    assert books_of(lake) == {"mixed": 1.0} | dict.fromkeys(reasons, 1.0)
+    assert manifest_of(lake, mixture)["dropped"] == dict.fromkeys(reasons, 1)
+
+
+def test_perplexity_cuts_both_ends_of_a_language_that_has_enough_rows(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    rows = [talk(f"{number:03}", perplexity=float(number)) for number in range(100)]
+    curate(lake, [*rows, talk("rare", perplexity=9e9, language="is")])
+    mixture = run(lake, model, select=SelectSettings(perplexity_quantiles=(0.02, 0.95)))
+    kept = rows_of(lake, mixture)["id"].to_list()
+    assert "rare" in kept
+    assert {"000", "001", "096", "099"}.isdisjoint(kept)
+    assert {"010", "050", "090"} <= set(kept)
+
+
+def test_an_edit_replaces_the_answer_and_a_disliked_answer_is_no_target(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    curate(lake, [talk("plain"), talk("edited", refusal=True, reward=0.0), talk("down"), talk("redone", answer="Bad.")])
+    prefer(
+        lake,
+        [
+            {"id": "1", "kind": "pair", "origin": "edit", "target_id": "edited", "chosen": "Better.", "rejected": "x"},
+            {"id": "2", "kind": "label", "origin": "thumb", "target_id": "down", "label": False, "chosen": "y"},
+            {"id": "3", "kind": "label", "origin": "thumb", "target_id": "edited", "label": False, "chosen": "y"},
+            {"id": "4", "kind": "label", "origin": "thumb", "target_id": "plain", "label": True, "chosen": "y"},
+            {
+                "id": "5",
+                "kind": "pair",
+                "origin": "regenerate",
+                "target_id": "redone",
+                "chosen": "C",
+                "rejected": "Bad.",
+            },
+            {"id": "6", "kind": "pair", "origin": "best_of_n", "target_id": "plain", "chosen": "C", "rejected": "D"},
+        ],
+    )
+    rows = rows_of(lake, run(lake, model))
+    assert rows["id"].to_list() == ["edited", "plain"]
+    assert rows["completion"][0][0]["content"] == "Better."
+    assert [message["role"] for message in rows["prompt"][0]] == ["user"]
+    assert books_of(lake)["disliked"] == 2
+
+
+def test_shares_are_of_trained_tokens_and_a_shortfall_is_said(
+    tmp_path: Path, model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = Lake(str(tmp_path))
+    users = [talk(f"u{number}") for number in range(60)]
+    generated = [talk(f"s{number}", origin="synthetic") for number in range(60)]
+    general = [talk(f"g{number}", domain="general") for number in range(60)]
+    curate(lake, users + generated + general)
+    parts = manifest_of(lake, run(lake, model, general_share=0.1, max_synthetic_share=0.3))["parts"]
+    assert parts["user"]["rows"] == 60
+    assert 0.07 < parts["general"]["share"] <= 0.1
+    assert 0.27 < parts["synthetic"]["share"] <= 0.3
+    assert not [record for record in caplog.records if "missing" in record.message]
+
+    parts = manifest_of(lake, run(lake, model, general_share=0.8, max_synthetic_share=0))["parts"]
+    assert parts["general"]["rows"] == 60
+    assert parts["general"]["missing_tokens"] > 0
+    assert [record for record in caplog.records if "are missing" in record.message]
+
+
+def test_without_user_rows_nothing_is_mixed(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    curate(lake, [talk("g", domain="general"), talk("s", origin="synthetic")])
+    mixture = run(lake, model)
+    assert mixture.snapshot is None
+    assert mixture.rows == 0
+
+
+def test_most_rows_are_kept_to_and_a_grown_history_changes_little(tmp_path: Path, model: str) -> None:
+    before, after = Lake(str(tmp_path / "a")), Lake(str(tmp_path / "b"))
+    rows = [talk(f"u{number}") for number in range(200)] + [
+        talk(f"g{number}", domain="general") for number in range(50)
+    ]
+    curate(before, rows)
+    curate(after, rows + [talk(f"new{number}") for number in range(20)])
+    first, second = (rows_of(lake, run(lake, model, max_rows=100)) for lake in (before, after))
+    assert first.height == 100
+    assert second.height in {99, 100}  # the last row must fit in with its share of replay
+    assert len(set(first["id"]) & set(second["id"])) >= 80
+
+
+def test_the_same_rows_are_the_same_mixture_and_another_seed_is_another_sample(tmp_path: Path, model: str) -> None:
+    one, two = Lake(str(tmp_path / "a")), Lake(str(tmp_path / "b"))
+    rows = [talk(f"u{number}") for number in range(50)]
+    curate(one, rows)
+    curate(two, rows[::-1])
+    mixtures = [run(one, model, max_rows=20), run(two, model, max_rows=20), run(one, model, max_rows=20)]
+    assert len({mixture.snapshot.batch for mixture in mixtures if mixture.snapshot}) == 1
+    assert one.read("mixtures").collect().height == 20
+    other = run(one, model, max_rows=20, seed=2)
+    assert other.snapshot
+    assert other.snapshot.batch != mixtures[0].snapshot.batch  # type: ignore[union-attr]
+
+
+def test_documents_and_general_conversations_are_text_for_pretraining(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    page = {"role": "document", "content": "Our printer has two trays. " * 30}
+    curate(lake, [talk("page", kind="document", messages=[page]), talk("chat"), talk("g", domain="general")])
+    mixture = run(lake, model, stage="cpt", general_share=0.5)
+    rows = rows_of(lake, mixture)
+    assert rows["id"].to_list() == ["g", "page"]
+    assert rows["text"][0].startswith("<|im_start|>user\n")
+    assert rows["text"][1] == page["content"]
+    assert rows["trained_tokens"][1] < rows["tokens"][1]
+
+
+def test_pairs_keep_prompt_chosen_and_rejected(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    prompt = [{"role": "user", "content": "Which plan is the right one?"}]
+    pair = {
+        "kind": "pair",
+        "origin": "edit",
+        "target_id": "t",
+        "prompt": prompt,
+        "chosen": "Team.",
+        "rejected": "None.",
+    }
+    prefer(
+        lake,
+        [
+            pair | {"id": "1"},
+            pair | {"id": "2"},
+            pair | {"id": "3", "rejected": "Team."},
+            pair | {"id": "4", "chosen": " "},
+            pair | {"id": "5", "chosen": "Basic.", "split": "holdout"},
+            {"id": "6", "kind": "label", "origin": "thumb", "target_id": "t", "label": True, "chosen": "Team."},
+            pair | {"id": "7", "origin": "best_of_n", "chosen": "Small."},
+        ],
+    )
+    rows = rows_of(lake, run(lake, model, stage="dpo"))
+    assert rows["id"].to_list() == ["1", "7"]
+    assert rows["chosen"][0][0]["content"] == "Team."
+    assert rows["rejected"][0][0] == rows["rejected"][1][0]
+    assert books_of(lake, "dpo") == {"mixed": 2, "repeated_pair": 1, "no_difference": 1, "no_answer": 1}
+
+
+def test_rows_that_the_model_learned_before_are_not_new(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    curate(lake, [talk(f"u{number}") for number in range(10)])
+    first = run(lake, model, min_rows=8)
+    assert first.snapshot is not None
+    champion = Model("sft-1", "lm", "sft", model, "hash", parent="base", mixture=first.snapshot.batch)
+    register(lake, champion, batch=BATCH)
+    curate(lake, [talk(f"v{number}") for number in range(3)], "0002-bbbbbbbb")
+    second = run(lake, model, batch="0002-bbbbbbbb", min_rows=8)
+    assert second.snapshot is None
+    assert second.reason == "3 new rows, fewer than mix.min_rows = 8: they wait for the next batch"
+    third = run(lake, model, batch="0002-bbbbbbbb", min_rows=3)
+    assert third.rows == 13
+    again = run(lake, model, batch=BATCH, min_rows=3)
+    assert again.rows == 10
