@@ -1,0 +1,135 @@
+"""Scores of one model on items: losses, preference accuracy, answers."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from configs.settings import EvaluateSettings
+from tasks.evaluate.items import ANSWERS, LOSSES, PAIRS
+from tasks.lm.generate import Completion, generate
+from tasks.lm.likelihood import Likelihoods, likelihoods
+from tasks.lm.load import LanguageModel
+from tasks.lm.template import Encoded, Message, TemplateError, encode, render
+
+SCORE = pl.Schema(
+    {
+        "metric": pl.String(),
+        "item": pl.String(),
+        "value": pl.Float64(),
+        "weight": pl.Float64(),
+        "output": pl.String(),
+    }
+)
+
+
+def score(lm: LanguageModel, items: pl.DataFrame, settings: EvaluateSettings, *, seed: int, label: str) -> pl.DataFrame:
+    """Score `items` (schema `ITEM`); those that the chat template refuses or that have no answer are left out.
+
+    Args:
+        lm: the model.
+        items: of any metrics.
+        settings: lengths.
+        seed: of generation, which is greedy.
+        label: what the progress lines say.
+
+    Returns:
+        Rows of schema `SCORE`. An item of `ANSWERS` gives several metrics.
+    """
+    losses = items.filter(pl.col("metric").is_in(LOSSES))
+    pairs = items.filter(pl.col("metric") == PAIRS)
+    prompts = items.filter(pl.col("metric") == ANSWERS)
+    return pl.concat(
+        [
+            _losses(lm, losses, settings.max_tokens, label),
+            _accuracy(lm, pairs, settings.max_tokens, label),
+            _answers(lm, prompts, settings.max_new_tokens, seed, label),
+        ]
+    )
+
+
+def repeated_share(text: str) -> float:
+    """Share of word 3-grams that occurred before in the text, 0 to 1: a model that loops comes near 1."""
+    words = text.split()
+    grams = list(zip(words, words[1:], words[2:], strict=False))
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def _losses(lm: LanguageModel, items: pl.DataFrame, max_tokens: int, label: str) -> pl.DataFrame:
+    """Nats per token of the answer (of a document: of all its text), weighted by its tokens."""
+    found = _likelihoods(lm, items["messages"].to_list(), max_tokens, f"{label}: loss")
+    tokens = found.answer_tokens
+    return _rows(items["metric"], items["item"], _per_token(found), tokens).filter(pl.col("weight") > 0)
+
+
+def _accuracy(lm: LanguageModel, pairs: pl.DataFrame, max_tokens: int, label: str) -> pl.DataFrame:
+    """1 where the preferred answer is the likelier one, else 0; per token, or the shorter one would always win."""
+    chosen = pairs["messages"].to_list()
+    rejected = [
+        [*messages[:-1], {**messages[-1], "content": other}]
+        for messages, other in zip(chosen, pairs["rejected"].to_list(), strict=True)
+    ]
+    found = _likelihoods(lm, [*chosen, *rejected], max_tokens, f"{label}: preferences")
+    loss, worse = np.split(_per_token(found), 2)
+    scored = np.minimum(*np.split(found.answer_tokens, 2)) > 0
+    return _rows(pairs["metric"], pairs["item"], (loss < worse).astype(float), scored).filter(pl.col("weight") > 0)
+
+
+def _answers(lm: LanguageModel, prompts: pl.DataFrame, max_new_tokens: int, seed: int, label: str) -> pl.DataFrame:
+    """Greedy answers, as samples and as the rates that a person notices first."""
+    askable = [_askable(lm, messages) for messages in prompts["messages"].to_list()]
+    asked = prompts.filter(pl.Series(askable, dtype=pl.Boolean))
+    if asked.is_empty():
+        return pl.DataFrame(schema=SCORE)
+    turns = asked["messages"].to_list()
+    done = generate(
+        lm, turns, max_new_tokens=max_new_tokens, temperature=0, top_p=1, seed=seed, label=f"{label}: answers"
+    )
+    values = {
+        "stop_rate": [float(answer.finished) for answer in done],
+        "empty_rate": [float(not answer.text.strip()) for answer in done],
+        "repetition": [repeated_share(answer.text) for answer in done],
+        "answer_tokens": [float(answer.tokens) for answer in done],
+    }
+    outputs = pl.Series([_output(messages, answer) for messages, answer in zip(turns, done, strict=True)])
+    *rates, lengths = (
+        _rows(pl.repeat(name, len(done), eager=True), asked["item"], value, np.ones(len(done)))
+        for name, value in values.items()
+    )
+    return pl.concat([*rates, lengths.with_columns(output=outputs)])
+
+
+def _likelihoods(lm: LanguageModel, rows: Sequence[Sequence[Message]], max_tokens: int, label: str) -> Likelihoods:
+    return likelihoods(lm, [_encode(lm, messages, max_tokens) for messages in rows], label=label)
+
+
+def _encode(lm: LanguageModel, messages: Sequence[Message], max_tokens: int) -> Encoded:
+    """Tokens of an item; none where the template refuses it, so that it counts as unscored."""
+    try:
+        return encode(lm.tokenizer, messages, max_tokens)
+    except TemplateError:
+        return Encoded([], [], [])
+
+
+def _askable(lm: LanguageModel, messages: Sequence[Message]) -> bool:
+    try:
+        return bool(render(lm.tokenizer, messages, generation=True))
+    except TemplateError:
+        return False
+
+
+def _per_token(found: Likelihoods) -> np.ndarray[Any, np.dtype[np.float64]]:
+    mean: np.ndarray[Any, np.dtype[np.float64]] = found.answer_loss / np.maximum(found.answer_tokens, 1)
+    return mean
+
+
+def _rows(metric: pl.Series, item: pl.Series, value: Any, weight: Any) -> pl.DataFrame:
+    rows = pl.DataFrame({"metric": metric, "item": item, "value": value, "weight": weight})
+    return rows.with_columns(output=None).select(pl.col(name).cast(kind) for name, kind in SCORE.items())
+
+
+def _output(messages: Sequence[Message], answer: Completion) -> str:
+    """What a person sees of it in the report: the last question and the answer."""
+    return json.dumps({"prompt": messages[-1]["content"] or "", "answer": answer.text}, ensure_ascii=False)

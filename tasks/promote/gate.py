@@ -1,0 +1,208 @@
+"""Whether a challenger is proven better: paired bootstrap by conversation, and a verdict with its reasons.
+
+Answers of one conversation resemble each other, so conversations are resampled, not answers (cluster bootstrap:
+Cameron, Gelbach and Miller, "Bootstrap-based improvements for inference with clustered errors", 2008). Percentile
+bounds are too narrow for few groups; they are widened as Student's t would (expanded percentile interval: Hesterberg,
+"What Teachers Should Know About the Bootstrap", 2015, section 5.4).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from storage.evidence import Comparison
+from storage.snapshot import digest
+
+Floats = NDArray[np.float64]
+CHUNK = 4_000_000  # resampled groups at a time: about 100 MB
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is compared, and what hangs on it.
+
+    Args:
+        name: of the metric.
+        role: primary (must be proven better), guardrail (must be proven not worse than `limit`) or info.
+        better: lower or higher.
+        limit: by how much a guardrail may be worse, in the metric's unit.
+        label: what it is called in a sentence.
+        unit: what its figures are.
+        remedy: what a person can do when there are too few items.
+    """
+
+    name: str
+    role: str
+    better: str
+    limit: float = 0.0
+    label: str = ""
+    unit: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Both models' scores on the same n items.
+
+    Args:
+        champion: n values.
+        challenger: n values.
+        weight: n values at least 0, such as tokens.
+        group: n labels; items of one conversation share one.
+    """
+
+    champion: Floats
+    challenger: Floats
+    weight: Floats
+    group: NDArray[Any]
+
+
+def compare(metric: Metric, scores: Scores, *, confidence: float, resamples: int, seed: int) -> Comparison:
+    """Mean difference of two models by one metric, with one-sided bounds.
+
+    Args:
+        metric: what the scores are.
+        scores: items of at least two groups: one group says nothing about the next.
+        confidence: of each bound, 0.5 to 1.
+        resamples: of the bootstrap.
+        seed: the same one gives the same bounds.
+    """
+    sign = 1.0 if metric.better == "higher" else -1.0
+    weights = _by_group(scores.weight, scores.group)
+    gains = _by_group(sign * scores.weight * (scores.challenger - scores.champion), scores.group)
+    lower, upper = bounds(gains, weights, confidence=confidence, resamples=resamples, seed=[seed, _number(metric.name)])
+    limit = None if metric.role == "info" else metric.limit
+    return Comparison(
+        name=metric.name,
+        role=metric.role,
+        better=metric.better,
+        champion=float(np.average(scores.champion, weights=scores.weight)),
+        challenger=float(np.average(scores.challenger, weights=scores.weight)),
+        delta=float(gains.sum() / weights.sum()),
+        lower=lower,
+        upper=upper,
+        items=len(scores.weight),
+        groups=len(weights),
+        limit=limit,
+        passed=None if limit is None else lower > -limit,
+    )
+
+
+def bounds(
+    gains: Floats, weights: Floats, *, confidence: float, resamples: int, seed: int | Sequence[int]
+) -> tuple[float, float]:
+    """One-sided lower and upper bootstrap bounds of `gains.sum() / weights.sum()`.
+
+    Args:
+        gains: weighted differences, summed by group; at least two groups.
+        weights: weights, summed by group; one above 0 in every group.
+        confidence: of each bound.
+        resamples: how often groups are drawn with replacement.
+        seed: of the draws.
+    """
+    groups = len(gains)
+    generator = np.random.default_rng(seed)
+    step = max(1, CHUNK // groups)
+    means = np.empty(resamples)
+    for start in range(0, resamples, step):
+        drawn = generator.integers(0, groups, size=(min(step, resamples - start), groups), dtype=np.int32)
+        means[start : start + len(drawn)] = gains[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
+    tail = norm.cdf(math.sqrt(groups / (groups - 1)) * student.ppf(1 - confidence, groups - 1))
+    lower, upper = np.quantile(means, [tail, 1 - tail])
+    return float(lower), float(upper)
+
+
+def judge(
+    metrics: Sequence[Metric], comparisons: Sequence[Comparison], *, min_items: int, faults: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """The verdict: promote what is proven better, reject what is proven worse, hold the rest.
+
+    Args:
+        metrics: what counts; those of role info are left aside.
+        comparisons: by these metrics, in any order; one that is missing decides nothing.
+        min_items: conversations that a comparison needs to decide anything.
+        faults: other reasons to reject, as sentences.
+
+    Returns:
+        promote, hold or reject, and a sentence per metric, the decisive ones first.
+    """
+    found = {comparison.name: comparison for comparison in comparisons}
+    rejected, held, passed = list(faults), [], []
+    for metric in metrics:
+        comparison = found.get(metric.name)
+        if metric.role == "info":
+            continue
+        if comparison is None or comparison.groups < min_items:
+            held.append(_too_few(metric, comparison, min_items))
+        elif comparison.passed:
+            passed.append(f"{_seen(metric, comparison)}: {_proven(metric)}.")
+        elif comparison.upper < -metric.limit:
+            rejected.append(f"{_seen(metric, comparison)}: proven worse{_allowed(metric)}.")
+        else:
+            held.append(f"{_seen(metric, comparison)}: not proven {_goal(metric)}. {_outlook(comparison)}")
+    verdict = "reject" if rejected else "hold" if held else "promote"
+    return verdict, [*rejected, *held, *passed]
+
+
+def needed(comparison: Comparison) -> int | None:
+    """How many conversations would prove the difference seen, if it stays; None when it is on the wrong side.
+
+    A bound's distance shrinks with the root of the number of groups.
+    """
+    margin = comparison.delta + (comparison.limit or 0.0)
+    if margin <= 0:
+        return None
+    distance = comparison.delta - comparison.lower
+    return max(comparison.groups + 1, math.ceil(comparison.groups * (distance / margin) ** 2))
+
+
+def _seen(metric: Metric, comparison: Comparison) -> str:
+    """The figures: "Loss on endorsed answers 2.310 -> 2.190 nats per token (better by 0.120, ...)"."""
+    side = "better" if comparison.delta >= 0 else "worse"
+    return (
+        f"{metric.label} {comparison.champion:.3f} -> {comparison.challenger:.3f} {metric.unit} "
+        f"({side} by {abs(comparison.delta):.3f}, between {comparison.lower:+.3f} and {comparison.upper:+.3f}; "
+        f"{comparison.items:,} items of {comparison.groups:,} conversations)"
+    )
+
+
+def _too_few(metric: Metric, comparison: Comparison | None, min_items: int) -> str:
+    have = f"only {comparison.groups}" if comparison else "too few"
+    return (
+        f"{metric.label}: {have} held-out conversations to compare on; {min_items} are needed to decide anything. "
+        f"{metric.remedy}"
+    )
+
+
+def _goal(metric: Metric) -> str:
+    return "better" if metric.role == "primary" else f"to stay within {metric.limit:g} {metric.unit}"
+
+
+def _proven(metric: Metric) -> str:
+    return "proven better" if metric.role == "primary" else f"within the {metric.limit:g} allowed"
+
+
+def _allowed(metric: Metric) -> str:
+    return "" if metric.role == "primary" else f" by more than the {metric.limit:g} allowed"
+
+
+def _outlook(comparison: Comparison) -> str:
+    if (count := needed(comparison)) is None:
+        return "More conversations would not change that unless the difference does."
+    return f"If the difference stays, about {count:,} conversations would decide."
+
+
+def _by_group(values: Floats, group: NDArray[Any]) -> Floats:
+    """Sums of `values` by group, in the order of the sorted labels."""
+    _, codes = np.unique(group, return_inverse=True)
+    return np.bincount(codes, values).astype(np.float64)
+
+
+def _number(name: str) -> int:
+    return int(digest(name)[:8], 16)

@@ -1,0 +1,129 @@
+"""Champion and challenger on held-out answers that somebody endorsed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from configs.settings import EvaluateSettings
+from storage.lake import Lake
+from storage.publish import conform, publish
+from storage.registry import Model
+from tasks.evaluate.score import repeated_share
+from tasks.evaluate.task import evaluate
+from tests.tiny_model import make_tiny_model
+
+SETTINGS = EvaluateSettings(samples=2, max_new_tokens=8, max_tokens=64)
+
+
+def message(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content, "name": None, "tool_calls": None, "tool_call_id": None}
+
+
+def conversation(row_id: str, domain: str, *, kind: str = "conversation") -> dict[str, Any]:
+    turns = [message("user", f"Question {row_id}?"), message("assistant", f"Answer {row_id}.")]
+    return {
+        "id": row_id,
+        "kind": kind,
+        "conversation_id": f"talk-{row_id}",
+        "language": "en",
+        "domain": domain,
+        "origin": "user",
+        "messages": turns if kind == "conversation" else [message("document", f"The text of {row_id}.")],
+    }
+
+
+def preference(target: str, **fields: Any) -> dict[str, Any]:
+    given = {"id": f"p-{target}-{fields.get('origin')}-{fields.get('chosen')}", "target_id": target, "split": "holdout"}
+    return {**given, "prompt": [message("user", f"Question {target}?")], "chosen": f"Answer {target}.", **fields}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Model, Model]]:
+    folder = tmp_path_factory.mktemp("models")
+    paths = [make_tiny_model(folder / name, hidden=32, layers=1, seed=seed) for seed, name in enumerate(("old", "new"))]
+    yield Model("new", "lm", "sft", str(paths[1]), "t"), Model("old", "lm", "base", str(paths[0]), "t")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    found = Lake(str(tmp_path / "lake"))
+    own = [conversation(name, "product") for name in ("liked", "edited", "disliked", "disputed", "trained", "silent")]
+    general = [conversation("fact", "general"), conversation("page", "general", kind="document")]
+    write(found, "scrubbed", own + general)
+    write(found, "curated", [{**row, "split": "holdout"} for row in own + general])
+    write(found, "splits", [{"id": row["id"], "group": "cluster", "split": "holdout"} for row in own[:2]])
+    write(
+        found,
+        "preferences",
+        [
+            preference("liked", kind="label", origin="thumb", label=True),
+            preference("edited", kind="pair", origin="edit", chosen="Better answer.", rejected="Answer edited."),
+            preference("disliked", kind="label", origin="thumb", label=False),
+            preference("disputed", kind="label", origin="thumb", label=True, id="up"),
+            preference("disputed", kind="label", origin="thumb", label=False, id="down"),
+            preference("trained", kind="label", origin="thumb", label=True, split="train"),
+            preference("silent", kind="pair", origin="best_of_n", rejected="No."),
+            preference("fact", kind="label", origin="thumb", label=True),
+        ],
+    )
+    return found
+
+
+def write(lake: Lake, table: str, rows: list[dict[str, Any]], batch: str = "0001") -> None:
+    frame = conform(table, pl.DataFrame(rows, infer_schema_length=None))
+    publish(lake, table, frame.drop("batch", "step"), step=table, batch=batch, key="ab" * 16)
+
+
+def test_only_endorsed_held_out_answers_of_our_own_traffic_count(lake: Lake, models: tuple[Model, Model]) -> None:
+    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect()
+    assert rows["id"].is_unique().all()
+    count = dict(rows.filter(model="new").group_by("metric").len().iter_rows())
+    assert count["holdout_loss"] == 2
+    assert count["general_loss"] == 2
+    assert count["preference_accuracy"] == 1
+    assert count["stop_rate"] == count["empty_rate"] == count["repetition"] == count["answer_tokens"] == 2
+    assert rows.filter(metric="holdout_loss")["group"].unique().to_list() == ["cluster"]
+    assert rows.filter(metric="holdout_loss")["value"].is_between(3, 9).all()
+    assert rows.filter(metric="holdout_loss")["slice"].unique().to_list() == ["en"]
+
+
+def test_both_models_are_scored_on_the_same_items(lake: Lake, models: tuple[Model, Model]) -> None:
+    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect()
+    old, new = (rows.filter(model=name).select("metric", "item", "group", "weight") for name in ("old", "new"))
+    assert old.sort("metric", "item").equals(new.sort("metric", "item"))
+    samples = [json.loads(text) for text in rows["output"].drop_nulls()]
+    assert {sample["prompt"] for sample in samples} == {"Question liked?", "Question edited?"}
+
+
+def test_scores_that_are_there_are_taken_over(lake: Lake, models: tuple[Model, Model], tmp_path: Path) -> None:
+    first = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect()
+    challenger, champion = models
+    gone = Model("new", "lm", "sft", str(tmp_path / "gone"), "t")
+    third = Model("third", "lm", "sft", champion.path, "t")
+    again = lake.scan(evaluate.fn(lake, "0002", third, gone, SETTINGS, 1)).collect()
+    assert again.filter(model="new").drop("batch").sort("id").equals(first.filter(model="new").drop("batch").sort("id"))
+    facts = {row[0]: row[1] for row in lake.read("books", batch="0002").select("name", "value").collect().iter_rows()}
+    assert facts["reused"] == 7
+
+
+def test_the_same_batch_again_scores_nothing(lake: Lake, models: tuple[Model, Model]) -> None:
+    first = evaluate.fn(lake, "0001", *models, SETTINGS, 1)
+    gone = (Model("new", "lm", "sft", "/nowhere", "t"), Model("old", "lm", "base", "/nowhere", "t"))
+    assert evaluate.fn(lake, "0001", *gone, SETTINGS, 1).version == first.version
+
+
+def test_nothing_held_out_is_no_error(tmp_path: Path, models: tuple[Model, Model]) -> None:
+    lake = Lake(str(tmp_path / "empty"))
+    assert lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect().is_empty()
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [("", 0.0), ("one two", 0.0), ("a b c d e", 0.0), ("go on and go on and go on and", 4 / 7)],
+)
+def test_repetition_is_the_share_of_word_triples_seen_before(text: str, share: float) -> None:
+    assert repeated_share(text) == pytest.approx(share)
