@@ -1,7 +1,6 @@
 """Champion and challenger on held-out answers that somebody endorsed."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,10 @@ def preference(target: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Model, Model]]:
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
     folder = tmp_path_factory.mktemp("models")
     paths = [make_tiny_model(folder / name, hidden=32, layers=1, seed=seed) for seed, name in enumerate(("old", "new"))]
-    yield Model("new", "lm", "sft", str(paths[1]), "t"), Model("old", "lm", "base", str(paths[0]), "t")
+    return Model("new", "lm", "sft", str(paths[1]), "t"), Model("old", "lm", "base", str(paths[0]), "t")
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def test_both_models_are_scored_on_the_same_items(lake: Lake, models: tuple[Mode
 
 def test_scores_that_are_there_are_taken_over(lake: Lake, models: tuple[Model, Model], tmp_path: Path) -> None:
     first = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect()
-    challenger, champion = models
+    champion = models[1]
     gone = Model("new", "lm", "sft", str(tmp_path / "gone"), "t")
     third = Model("third", "lm", "sft", champion.path, "t")
     again = lake.scan(evaluate.fn(lake, "0002", third, gone, SETTINGS, 1)).collect()

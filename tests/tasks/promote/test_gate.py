@@ -29,21 +29,20 @@ def scores(gain: float, *, groups: int = 60, size: int = 3, noise: float = 0.1, 
 
 
 def made(metric: Metric, delta: float, half: float, groups: int = 50) -> Comparison:
-    lower = delta - half
-    passed = None if metric.role == "info" else lower > -metric.limit
+    limit = None if metric.role == "info" else metric.limit
     return Comparison(
-        metric.name,
-        metric.role,
-        "lower",
-        2,
-        2 - delta,
-        delta,
-        lower,
-        delta + half,
-        groups,
-        groups,
-        metric.limit,
-        passed,
+        name=metric.name,
+        role=metric.role,
+        better="lower",
+        champion=2,
+        challenger=2 - delta,
+        delta=delta,
+        lower=delta - half,
+        upper=delta + half,
+        items=groups,
+        groups=groups,
+        limit=limit,
+        passed=None if limit is None else delta - half > -limit,
     )
 
 
@@ -164,8 +163,12 @@ def test_info_decides_nothing() -> None:
 
 def test_needed_counts_are_enough() -> None:
     """As many conversations as were said to decide do decide, when the difference stays."""
-    first = compare(LOSS, scores(0.03, groups=30, noise=0.15, seed=8), **OPTIONS)
+    few = scores(0.0, groups=30, noise=0.15, seed=8)
+    first = compare(LOSS, few, **OPTIONS)
     assert first.lower < 0 < first.delta
     count = needed(first)
     assert count is not None
-    assert count > 30
+    copies = -(-count // 30)
+    group = np.concatenate([np.char.add(few.group, f"-{number}") for number in range(copies)])
+    many = Scores(*(np.tile(part, copies) for part in (few.champion, few.challenger, few.weight)), group)
+    assert compare(LOSS, many, **OPTIONS).lower > 0
