@@ -1,0 +1,80 @@
+"""What a language model tells of a text: perplexity, loss of the answer, reward; one forward pass for all three."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from configs.settings import ScoreSettings
+from tasks.lm.likelihood import likelihoods
+from tasks.lm.load import LanguageModel
+from tasks.lm.reward import RewardHead
+from tasks.lm.template import Encoded, TemplateError, encode, is_document
+
+log = logging.getLogger(__name__)
+
+
+def encode_all(
+    lm: LanguageModel, conversations: Sequence[Sequence[Mapping[str, Any]]], max_tokens: int
+) -> list[Encoded]:
+    """Each conversation as tokens; one that the chat template refuses has none, and so gets no scores.
+
+    Raises:
+        TemplateError: the template refuses every single one: the fault is the template's.
+    """
+    rows, last_error = [], None
+    for messages in conversations:
+        try:
+            rows.append(encode(lm.tokenizer, messages, max_tokens))
+        except TemplateError as error:
+            rows.append(Encoded([], [], []))
+            last_error = error
+    refused = sum(not row.input_ids for row in rows)
+    if last_error is not None:
+        if refused == len(rows):
+            raise last_error
+        log.warning("score: the chat template refuses %s of %s conversations: %s", refused, len(rows), last_error)
+    return rows
+
+
+def score_by_model(
+    lm: LanguageModel,
+    conversations: Sequence[Sequence[Mapping[str, Any]]],
+    settings: ScoreSettings,
+    head: RewardHead | None,
+) -> pl.DataFrame:
+    """The model's scores, row by row.
+
+    Perplexity is exp of the mean loss over what people and assistants wrote, the template's marks left out.
+
+    Args:
+        lm: the model.
+        conversations: lists of messages.
+        settings: how many tokens count, and how many fit into a batch.
+        head: the reward head that belongs to this model, or None.
+
+    Returns:
+        `perplexity`, `answer_loss` (nats per token; both only if the settings want them), `reward`; null where there
+        is nothing to score.
+    """
+    encoded = encode_all(lm, conversations, settings.max_tokens)
+    found = likelihoods(lm, encoded, settings.token_budget, pooled=head is not None, label="score")
+    perplexity = np.exp(_mean(found.text_loss, found.text_tokens))
+    has_answer = (found.answer_tokens > 0) & ~np.array(
+        [is_document(messages) for messages in conversations], dtype=bool
+    )
+    answer_loss = np.where(has_answer, _mean(found.answer_loss, found.answer_tokens), np.nan)
+    reward = np.full(len(encoded), np.nan)
+    if head is not None and found.pooled is not None:
+        reward = np.where(has_answer, head.score(found.pooled), np.nan)
+    columns = {"reward": reward}
+    if settings.perplexity:
+        columns |= {"perplexity": perplexity, "answer_loss": answer_loss}
+    return pl.DataFrame(columns).fill_nan(None)
+
+
+def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Not a number where nothing was counted."""
+    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)

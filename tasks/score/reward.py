@@ -1,0 +1,120 @@
+"""The reward head of a run: trained on all feedback so far, on the training side only."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from configs.settings import ScoreSettings
+from storage import registry
+from storage.lake import Lake
+from storage.registry import Model
+from storage.snapshot import digest
+from tasks.lm.likelihood import likelihoods
+from tasks.lm.load import LanguageModel
+from tasks.lm.reward import Examples, RewardHead, fit
+from tasks.lm.template import TemplateError
+from tasks.score.by_model import encode_all
+
+log = logging.getLogger(__name__)
+
+MOST_PREFERENCES = 2000
+"""The newest ones that a head is trained on: a night's cost must not grow with history."""
+
+
+def usable_preferences(lake: Lake, batch: str) -> pl.DataFrame:
+    """What users said by this batch, on the training side, by id; what a reward head itself chose is not among it."""
+    found = lake.read("preferences").filter(
+        (pl.col("batch") <= batch) & (pl.col("split") == "train") & (pl.col("origin") != "best_of_n")
+    )
+    columns = ["id", "batch", "kind", "target_id", "prompt", "chosen", "rejected", "label"]
+    newest = found.select(columns).sort("batch", "id", descending=True).head(MOST_PREFERENCES)
+    return newest.sort("id").collect()
+
+
+def too_few(preferences: pl.DataFrame, settings: ScoreSettings) -> str | None:
+    """Why no head can be trained on these preferences, or None."""
+    if preferences.height < settings.min_feedback:
+        return f"{preferences.height} pieces of feedback on the training side, {settings.min_feedback} are needed"
+    labels = preferences.filter(pl.col("kind") == "label")["label"]
+    if labels.len() == preferences.height and labels.n_unique() < 2:
+        return "all feedback says the same"
+    return None
+
+
+def reward_head(
+    lake: Lake,
+    batch: str,
+    model: str,
+    open_model: Callable[[], LanguageModel],
+    settings: ScoreSettings,
+    seed: int,
+) -> RewardHead | None:
+    """The head for this batch: taken from the registry when it was trained on the same feedback, else trained.
+
+    Args:
+        lake: where feedback and models are.
+        batch: what came later is not looked at.
+        model: name of the language model whose hidden states it reads.
+        open_model: loads that model.
+        settings: how many preferences it takes, and how many tokens count.
+        seed: of the cross-validation.
+
+    Returns:
+        The head, or None, with the reason logged, when there is too little to learn from.
+    """
+    preferences = usable_preferences(lake, batch)
+    if reason := too_few(preferences, settings):
+        log.info("score: no reward head: %s", reason)
+        return None
+    lm = open_model()
+    content = preferences.drop("batch").write_json()
+    name = digest(model, lm.template_hash, str(settings.max_tokens), str(seed), content)
+    model_id = f"reward-{name[:12]}"
+    if found := registry.find(lake, model_id):
+        return RewardHead.load(Path(found.path))
+    head, accuracy = train(lm, preferences, settings, seed)
+    folder = lake.folder("models", model_id)
+    head.save(folder)
+    log.info("score: reward head on %s preferences, %.0f%% ranked rightly", f"{preferences.height:,}", 100 * accuracy)
+    registered = Model(
+        id=model_id,
+        kind="reward",
+        stage="reward",
+        path=str(folder),
+        template_hash=lm.template_hash,
+        settings={"model": model, "max_tokens": settings.max_tokens, "seed": seed},
+        metrics={"rows": preferences.height, "accuracy": accuracy},
+    )
+    registry.register(lake, registered, batch=batch)
+    return head
+
+
+def train(lm: LanguageModel, preferences: pl.DataFrame, settings: ScoreSettings, seed: int) -> tuple[RewardHead, float]:
+    """A head from preferences, and its accuracy in cross-validation.
+
+    Args:
+        lm: the model whose hidden states it reads.
+        preferences: rows of the table preferences.
+        settings: how many tokens count, and how many fit into a batch.
+        seed: of the cross-validation.
+
+    Raises:
+        TemplateError: the chat template refuses every answer.
+    """
+    conversations, better, worse = [], [], []
+    for row in preferences.iter_rows(named=True):
+        liked = row["chosen"] if row["kind"] == "pair" or row["label"] else None
+        disliked = row["rejected"] if row["kind"] == "pair" else row["chosen"] if liked is None else None
+        for answer, positions in ((liked, better), (disliked, worse)):
+            positions.append(-1 if answer is None else len(conversations))
+            if answer is not None:
+                conversations.append([*row["prompt"], {"role": "assistant", "content": answer}])
+    encoded = encode_all(lm, conversations, settings.max_tokens)
+    pooled = likelihoods(lm, encoded, settings.token_budget, pooled=True, label="score: reward head").pooled
+    if pooled is None or not len(pooled):
+        raise TemplateError("There are no answers to learn a reward from.")
+    examples = Examples(np.array(better), np.array(worse), preferences["target_id"].to_list())
+    return fit(pooled, examples, seed)
