@@ -130,9 +130,9 @@ def _cross_validate(design: np.ndarray, folds: np.ndarray, strength: float) -> n
 
 
 def _solve(design: np.ndarray, strength: float) -> np.ndarray:
-    """Weights w with the least sum of log(1 + exp(-design @ w)) + strength / 2 * |w|^2; the last one, the bias, is free.
+    """The weights w with the least sum of log(1 + exp(-design @ w)) + strength / 2 * |w|^2.
 
-    A bias that nothing determines (pairs only) stays 0, where the search starts.
+    The last weight, the bias, is not penalised; if nothing determines it (pairs only) it stays 0, where it starts.
     """
     penalty = np.full(design.shape[1], strength)
     penalty[-1] = 0
