@@ -62,9 +62,8 @@ def score_by_model(
     encoded = encode_all(lm, conversations, settings.max_tokens)
     found = likelihoods(lm, encoded, settings.token_budget, pooled=head is not None, label="score")
     perplexity = np.exp(_mean(found.text_loss, found.text_tokens))
-    has_answer = (found.answer_tokens > 0) & ~np.array(
-        [is_document(messages) for messages in conversations], dtype=bool
-    )
+    documents = np.array([is_document(messages) for messages in conversations], dtype=bool)
+    has_answer = (found.answer_tokens > 0) & ~documents
     answer_loss = np.where(has_answer, _mean(found.answer_loss, found.answer_tokens), np.nan)
     reward = np.full(len(encoded), np.nan)
     if head is not None and found.pooled is not None:
@@ -77,4 +76,4 @@ def score_by_model(
 
 def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Not a number where nothing was counted."""
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return np.asarray(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from tasks.score.by_model import encode_all
 
 log = logging.getLogger(__name__)
 
-MOST_PREFERENCES = 2000
+MOST_PREFERENCES = 1000
 """The newest ones that a head is trained on: a night's cost must not grow with history."""
 
 
@@ -104,7 +105,9 @@ def train(lm: LanguageModel, preferences: pl.DataFrame, settings: ScoreSettings,
     Raises:
         TemplateError: the chat template refuses every answer.
     """
-    conversations, better, worse = [], [], []
+    conversations: list[list[dict[str, Any]]] = []
+    better: list[int] = []
+    worse: list[int] = []
     for row in preferences.iter_rows(named=True):
         liked = row["chosen"] if row["kind"] == "pair" or row["label"] else None
         disliked = row["rejected"] if row["kind"] == "pair" else row["chosen"] if liked is None else None
