@@ -1,0 +1,54 @@
+"""What a training worker is told, and what it tells back."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from configs.settings import StageSettings
+
+RESULT = "training.json"
+"""File in a model's folder with what training measured; it is written last, so a folder that has it is whole."""
+
+
+class TrainingError(Exception):
+    """A training that cannot be done, or failed; the message says why and what to do."""
+
+
+class Job(BaseModel):
+    """One training.
+
+    Args:
+        name: of the model that comes out.
+        stage: name of the stage.
+        model: folder of the model that is trained on.
+        template_hash: of the chat template that the data was mixed for.
+        data: Parquet file with the rows of the mixture.
+        work: folder for checkpoints and the result.
+        settings: of the stage.
+        seed: of initial adapter weights, the order of rows and dropout.
+        starter: id of the process that waits for the worker: when it dies, so does the worker.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    stage: str
+    model: str
+    template_hash: str
+    data: str
+    work: str
+    settings: StageSettings
+    seed: int
+    starter: int
+
+    @property
+    def output(self) -> Path:
+        """Where the finished model is put together."""
+        return Path(self.work) / "model"
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a model's folder has all that was saved into it."""
+    return all((folder / name).exists() for name in (RESULT, "config.json", "tokenizer_config.json")) and any(
+        folder.glob("*.safetensors")
+    )

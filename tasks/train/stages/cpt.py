@@ -1,0 +1,34 @@
+"""Continued pre-training: the loss is on every token of a text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import Trainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from tasks.train.stages.contract import Example, Setup, Stage, labelled
+
+
+def encode(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Sequence[Example] | str:
+    """A long text becomes several pieces: nothing is cut off, and no piece sees another text."""
+    ids = list(tokenizer(row["text"], verbose=False)["input_ids"])
+    pieces = [ids[start : start + max_length] for start in range(0, len(ids), max_length)]
+    examples = [{"input_ids": piece, "labels": list(piece)} for piece in pieces if len(piece) > 1]
+    return examples or "nothing_to_train"
+
+
+def trainer(setup: Setup) -> Trainer:
+    """TRL's trainer on ready-made tokens and labels."""
+    arguments = SFTConfig(**setup.arguments, max_length=None, dataset_kwargs={"skip_prepare_dataset": True})
+    return SFTTrainer(
+        model=setup.model,
+        args=arguments,
+        train_dataset=setup.examples,
+        processing_class=setup.tokenizer,
+        peft_config=setup.peft_config,
+        callbacks=setup.callbacks,
+    )
+
+
+STAGE = Stage("cpt", encode, labelled, trainer)

@@ -1,0 +1,165 @@
+"""One training in a process of its own: `python -m tasks.train.worker JOB.json`.
+
+The process ends with the one that started it, gives back all memory, and its steps can be read from its output. It
+knows nothing of Prefect or of the lake: a job file, rows and a model folder go in, a model folder comes out.
+"""
+
+import ctypes
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from transformers import Trainer, set_seed
+
+from tasks.lm.load import MissingModelError, load_tokenizer
+from tasks.lm.template import TemplateError, template_hash
+from tasks.train.checkpoint import newest_whole
+from tasks.train.data import TrainingData, encode_rows
+from tasks.train.job import RESULT, Job, TrainingError
+from tasks.train.report import StepReport
+from tasks.train.stages import STAGES
+from tasks.train.stages.contract import Setup
+from tasks.train.weights import adapter_config, distinct_padding, load_trainable, save
+
+log = logging.getLogger("tasks.train.worker")
+SAVES = 10
+"""Checkpoints of a training."""
+LOGGED_STEPS = 500
+"""Lines of steps at most."""
+LARGE = 1_000_000_000
+"""Parameters above which activations are computed twice to save memory."""
+PR_SET_PDEATHSIG = 1
+
+
+def main(job_file: str) -> int:
+    """Do the job; the exit status is 0, or 1 after a mistake that the last line on stderr explains."""
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
+    logging.getLogger("tasks.train").setLevel(logging.INFO)
+    job = Job.model_validate_json(Path(job_file).read_text())
+    end_with(job.starter)
+    try:
+        train(job)
+    except (TrainingError, MissingModelError, TemplateError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def end_with(starter: int) -> None:
+    """Have the kernel kill this process when the one that started it dies; it may have died already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != starter:
+        raise SystemExit("The process that started this training is gone.")
+
+
+def train(job: Job) -> None:
+    """Train, save the model into `job.output`, and write what was measured there, last."""
+    set_seed(job.seed)
+    tokenizer = load_tokenizer(job.model)
+    if template_hash(tokenizer) != job.template_hash:
+        raise TrainingError(
+            f"The mixture was made for another chat template ({job.template_hash}) than that of {job.model} "
+            f"({template_hash(tokenizer)}): mix again with this model."
+        )
+    distinct_padding(tokenizer)
+    stage = STAGES[job.stage]
+    data = encode_rows(stage, _rows(job.data), tokenizer, job.settings.max_length)
+    _show(data)
+
+    model = load_trainable(job.model)
+    setup = Setup(
+        model=model,
+        tokenizer=tokenizer,
+        examples=data.examples,
+        arguments=arguments(job, model.num_parameters()),
+        settings=job.settings,
+        peft_config=adapter_config(job.settings),
+        callbacks=[StepReport(Path(job.work) / "metrics.jsonl")],
+    )
+    trainer = stage.trainer(setup)
+    trainable = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
+
+    log.info("training %s of %s parameters", f"{trainable:,}", f"{model.num_parameters():,}")
+    checkpoint = newest_whole(Path(job.work))
+    if checkpoint is not None:
+        log.info("going on from %s", checkpoint.name)
+    began = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    measured = _measured(trainer, data, seconds=time.monotonic() - began)
+    save(trainer.model, tokenizer, job.model, job.output)
+    (job.output / RESULT).write_text(json.dumps(measured | {"trainable_parameters": trainable}, indent=1))
+
+
+def arguments(job: Job, parameters: int) -> dict[str, Any]:
+    """The trainer's arguments that all stages share."""
+    settings = job.settings
+    cuda = torch.cuda.is_available()
+    return {
+        "output_dir": job.work,
+        "learning_rate": settings.learning_rate,
+        "num_train_epochs": settings.num_train_epochs,
+        "max_steps": settings.max_steps,
+        "per_device_train_batch_size": settings.per_device_train_batch_size,
+        "gradient_accumulation_steps": settings.gradient_accumulation_steps,
+        "warmup_steps": settings.warmup_steps,
+        "lr_scheduler_type": settings.lr_scheduler_type,
+        "seed": job.seed,
+        "data_seed": job.seed,
+        "use_cpu": not cuda,
+        "bf16": cuda,
+        "gradient_checkpointing": parameters > LARGE,
+        "dataloader_pin_memory": cuda,
+        "logging_steps": 1 if 0 < settings.max_steps <= LOGGED_STEPS else 1 / LOGGED_STEPS,
+        "logging_nan_inf_filter": False,  # it would hide a loss that is no number
+        "include_num_input_tokens_seen": "non_padding",
+        "save_steps": 1 / SAVES,
+        "save_total_limit": 2,
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def _rows(file: str) -> list[dict[str, Any]]:
+    return pl.read_parquet(file).to_dicts()
+
+
+def _show(data: TrainingData) -> None:
+    log.info("%s rows, %s trained tokens", f"{data.rows:,}", f"{data.trained_tokens:,}")
+    for reason, count in sorted(data.left_out.items()):
+        log.warning("%s rows are left out: %s", f"{count:,}", reason.replace("_", " "))
+    for number, sample in enumerate(data.samples, 1):
+        log.info("sample %d, trained on what is in « »: %s", number, json.dumps(sample, ensure_ascii=False))
+
+
+def _measured(trainer: Trainer, data: TrainingData, seconds: float) -> dict[str, Any]:
+    """What goes into the registry. Peak memory is the process's on a CPU, the device's on a GPU."""
+    state = trainer.state
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated()
+    return {
+        "losses": [[line["step"], line["loss"]] for line in state.log_history if "loss" in line],
+        "steps": state.global_step,
+        "planned_steps": state.max_steps,
+        "rows": data.rows,
+        "left_out": dict(data.left_out),
+        "too_long": data.left_out.get("too_long", 0),
+        "tokens": int(state.num_input_tokens_seen),
+        "trained_tokens": data.trained_tokens,
+        "seconds": round(seconds, 2),
+        "peak_gb": round(peak / 1e9, 3),
+        "samples": list(data.samples),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
