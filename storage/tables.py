@@ -25,6 +25,7 @@ MESSAGE = pl.Struct(
 MESSAGES = pl.List(MESSAGE)
 
 ENTITY = pl.Struct({"type": pl.String, "count": pl.Int64})
+FINDING = pl.Struct({"start": pl.Int64, "end": pl.Int64, "type": pl.String, "score": pl.Float64})
 
 KEYS: Mapping[str, pl.DataType] = {"id": pl.String(), "batch": pl.String(), "step": pl.String()}
 
@@ -81,6 +82,7 @@ TABLES: Mapping[str, Table] = {
             "start": pl.Int64(),
             "end": pl.Int64(),
             "digest": pl.String(),  # of the bytes before `end`: tells a grown file from a replaced one
+            "stamp": pl.String(),  # of the whole file when planned: an unchanged one is not opened again
         },
     ),
     "interactions": Table(
@@ -90,7 +92,13 @@ TABLES: Mapping[str, Table] = {
     ),
     "quarantine": Table(
         "Input that could not be used, as it came, with the reason.",
-        {"source": pl.String(), "position": pl.Int64(), "reason": pl.String(), "content": pl.String()},
+        {
+            "source": pl.String(),
+            "uri": pl.String(),  # the file it stood in, and `position` its line there
+            "position": pl.Int64(),
+            "reason": pl.String(),
+            "content": pl.String(),
+        },
         raw=True,
     ),
     "feedback": Table(
@@ -113,12 +121,13 @@ TABLES: Mapping[str, Table] = {
         {"kept_id": pl.String(), "similarity": pl.Float64(), "reason": pl.String()},
     ),
     "signatures": Table(
-        "The dedupe index: keyed hashes only, no text.",
+        "The dedupe index: keyed hashes only, no text. A row for every text that no earlier one equals.",
         {
-            "exact": pl.Binary(),
-            "bands": pl.List(pl.Int64()),
-            "shingles": pl.List(pl.Int64()),
-            "minhash": pl.Binary(),
+            "kept_id": pl.String(),  # the row that stays: itself, or the one it nearly repeats
+            "scheme": pl.String(),  # how the hashes were made; only equal ones can be compared
+            "meta": pl.Binary(),  # tasks.dedupe.sign.META
+            "keys": pl.Binary(),  # uint64: the buckets it falls into
+            "sketch": pl.Binary(),  # uint32: its shingles
         },
     ),
     "scrubbed": Table(
@@ -128,6 +137,14 @@ TABLES: Mapping[str, Table] = {
             "origin": pl.String(),  # user | synthetic | feedback
             "entities": pl.List(ENTITY),
         },
+    ),
+    "placeholders": Table(
+        "Which placeholder an entity has in a conversation: keyed hashes only, no text. `id` is the entity's.",
+        {"conversation": pl.String(), "placeholder": pl.String()},
+    ),
+    "findings": Table(
+        "What was found in a paragraph, so that it need not be looked at again: keyed hashes and offsets, no text.",
+        {"settings": pl.String(), "spans": pl.List(FINDING)},
     ),
     "splits": Table(
         "Which side of the split a row is on, for ever.",
