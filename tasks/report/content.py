@@ -1,0 +1,137 @@
+"""What the page of a batch shows: figures from the tables, charts from the figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from storage.lake import Lake
+from storage.registry import champion
+from tasks.report import charts, tables
+from tasks.report.tables import FunnelRow, LossRow, Verdict
+
+SHOWN = 12
+"""Most kinds of personal data, verdicts, and models of a lineage."""
+
+SCORES: Mapping[str, tuple[str, str]] = {
+    "perplexity": ("Perplexity", "of the whole text under the first model"),
+    "reward": ("Reward", "probability that a user likes the answer"),
+    "answer_loss": ("Answer loss", "nats per token, given the question"),
+    "repetition": ("Repetition", "share of repeated word triples"),
+    "symbol_share": ("Symbols", "share of neither letters, digits nor spaces"),
+    "chars": ("Length", "characters"),
+}
+"""The scores that are shown, what they are called and what they are."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure at the head of the page, and a note under it."""
+
+    title: str
+    value: str
+    note: str = ""
+
+
+def content(lake: Lake, batch: str) -> dict[str, Any]:
+    """Everything that the template names."""
+    funnel, losses = tables.funnel(lake, batch), tables.losses(lake, batch)
+    verdict, history = tables.verdict(lake, batch), tables.verdicts(lake)
+    duplicates = lake.read("duplicates", batch=batch).select("reason", "similarity").collect()
+    lineage, mixture = tables.lineage(lake), tables.mixture(lake, batch)
+    return {
+        "batch": batch,
+        "champion": champion(lake),
+        "verdict": verdict,
+        "tiles": [*_collected(lake, batch, funnel), *_trained(losses), *_better(verdict)],
+        "funnel": funnel,
+        "widest": max((row.rows_in for row in funnel), default=0) or 1,
+        "duplicates": dict(duplicates.group_by("reason").len().sort("reason").iter_rows()),
+        "similarity": _similarity(duplicates),
+        "entities": tables.entities(lake, batch)[:SHOWN],
+        "scores": _scores(lake, batch),
+        "mixtures": [(stage, list(rows)) for stage, rows in groupby(mixture, lambda row: row.stage)],
+        "losses": [(row, charts.curve(row.curve, f"Loss of {row.stage}")) for row in losses if row.curve],
+        "trend": _trend(history),
+        "history": history[::-1][:SHOWN],
+        "lineage": lineage[-SHOWN:],
+        "earlier": max(0, len(lineage) - SHOWN),
+    }
+
+
+def _collected(lake: Lake, batch: str, funnel: Sequence[FunnelRow]) -> list[Tile]:
+    """What came in and what was kept, beside the batch before."""
+    now = _counts(funnel)
+    before = _batch_before(lake, batch)
+    then = _counts(tables.funnel(lake, before)) if before else {}
+    return [
+        Tile(title, f"{now[title]:,}", f"{then[title]:,} in the batch before" if title in then else "") for title in now
+    ]
+
+
+def _counts(funnel: Sequence[FunnelRow]) -> dict[str, int]:
+    own = {row.step: row for row in funnel if not row.synthetic}
+    counts = {"records collected": own["collect"].rows_in} if "collect" in own else {}
+    return counts | ({"rows curated": dict(own["score"].out).get("curated", 0)} if "score" in own else {})
+
+
+def _batch_before(lake: Lake, batch: str) -> str | None:
+    names = lake.read("books", step="collect").filter(pl.col("batch") < batch).select("batch").max().collect()
+    found: str | None = names.item()
+    return found
+
+
+def _trained(losses: Sequence[LossRow]) -> list[Tile]:
+    stages = ", ".join(f"{row.stage.upper()} in {row.seconds:,.0f} s" for row in losses)
+    return [Tile("tokens trained on", f"{sum(row.tokens for row in losses):,}", stages)] if losses else []
+
+
+def _better(verdict: Verdict | None) -> list[Tile]:
+    if verdict is None or (primary := verdict.primary) is None:
+        return []
+    note = f"nats per token, between {primary.lower:+.3f} and {primary.upper:+.3f}"
+    return [Tile("better than the champion", f"{primary.delta:+.3f}", note)]
+
+
+def _similarity(duplicates: pl.DataFrame) -> Markup | None:
+    near = duplicates.filter(pl.col("reason") == "near")["similarity"].drop_nulls()
+    return charts.histogram(near.to_list(), "Similarity of near duplicates") if near.len() else None
+
+
+def _scores(lake: Lake, batch: str) -> list[tuple[str, str, Markup]]:
+    """Title, explanation and histogram of each score that was measured."""
+    rows = lake.read("curated", batch=batch).select(SCORES.keys()).collect()
+    limits = _limits(lake, batch, rows["perplexity"].drop_nulls())
+    return [
+        (title, note, charts.histogram(values.to_list(), title, **limits.get(name, {})))
+        for name, (title, note) in SCORES.items()
+        if (values := rows[name].drop_nulls()).len()
+    ]
+
+
+def _limits(lake: Lake, batch: str, perplexity: pl.Series) -> dict[str, dict[str, Any]]:
+    """How each score is drawn: its thresholds, as the batch's mixtures were made with, and its axis."""
+    manifest = next(iter(tables.manifests(lake, batch)), None)
+    if manifest is None:
+        return {"perplexity": {"log": True}, "chars": {"log": True}}
+    select = manifest["settings"]["select"]
+    low, high = (perplexity.quantile(at) for at in select["perplexity_quantiles"])
+    return {
+        "perplexity": {"low": low, "high": high, "log": True},
+        "reward": {"low": select["min_reward"]},
+        "repetition": {"high": select["max_repetition"]},
+        "symbol_share": {"high": select["max_symbol_share"]},
+        "chars": {"low": select["min_chars"], "log": True},
+    }
+
+
+def _trend(history: Sequence[Verdict]) -> Markup | None:
+    points = [
+        charts.Point(found.batch.split("-")[0], found.verdict, primary.delta, primary.lower, primary.upper)
+        for found in history
+        if (primary := found.primary) is not None
+    ]
+    return charts.trend(points, "Improvement over the champion, batch by batch") if points else None

@@ -1,0 +1,81 @@
+"""The page of a batch: fills the template, and says how figures are written."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from storage.evidence import Comparison
+from storage.lake import Lake
+from tasks.report import charts
+from tasks.report.content import content
+
+METRICS: Mapping[str, tuple[str, str]] = {
+    "holdout_loss": ("Loss on answers somebody endorsed", "nats per token"),
+    "general_loss": ("Loss on general text", "nats per token"),
+    "preference_accuracy": ("Preferred answer is the likelier one", "share"),
+    "stop_rate": ("Answers that end by themselves", "share"),
+    "empty_rate": ("Empty answers", "share"),
+    "repetition": ("Repeated word triples", "share"),
+}
+"""What a metric is called, and its unit; one that is not here is called by its name."""
+
+
+def render(lake: Lake, batch: str) -> str:
+    """The HTML page of a batch: one file, nothing loaded from elsewhere."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "change": change,
+        "count": count,
+        "duration": duration,
+        "interval": charts.interval,
+        "outcome": charts.outcome,
+        "score": score,
+        "share": share,
+        "title": title,
+        "unit": unit,
+    }
+    return environment.get_template("page.html").render(content(lake, batch))
+
+
+def title(metric: str) -> str:
+    """What a metric is called."""
+    return METRICS[metric][0] if metric in METRICS else metric.replace("_", " ").capitalize()
+
+
+def unit(metric: str) -> str:
+    """Its unit, or nothing."""
+    return METRICS[metric][1] if metric in METRICS else ""
+
+
+def score(value: float, metric: str) -> str:
+    """A model's score: `41.2%` or `2.310`."""
+    return f"{value:.1%}" if unit(metric) == "share" else f"{value:.3f}"
+
+
+def change(comparison: Comparison) -> str:
+    """By how much the challenger is better: `+1.5 points` or `+0.120`."""
+    if unit(comparison.name) == "share":
+        return f"{comparison.delta * 100:+.1f} points"
+    return f"{comparison.delta:+.3f}"
+
+
+def count(value: float) -> str:
+    """A whole number: `12,345`."""
+    return f"{value:,.0f}"
+
+
+def share(value: float) -> str:
+    """A share: `41%`, and `0.4%` where that would be nothing."""
+    return f"{value:.0%}" if value >= 0.1 or value == 0 else f"{value:.1%}"
+
+
+def duration(seconds: float) -> str:
+    """A time: `95 s`, `12 min`."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

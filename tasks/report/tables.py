@@ -1,0 +1,238 @@
+"""The figures of a batch, read from the lake: for the report, the command line and Prefect's artifacts."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from storage.evidence import Comparison, Evidence, Sample
+from storage.lake import Lake
+from storage.registry import champion, promotions
+
+STEPS: Mapping[str, str] = {
+    "collect": "Collected",
+    "dedupe": "Duplicates found",
+    "scrub": "Personal data scrubbed",
+    "dedupe_scrubbed": "Duplicates after scrubbing",
+    "split": "Split",
+    "prefer": "Preferences",
+    "score": "Scored",
+    "synthesize": "Synthesized",
+    "synthesize_pairs": "Pairs synthesized",
+    "mix_cpt": "Mixed for CPT",
+    "mix_sft": "Mixed for SFT",
+    "mix_dpo": "Mixed for DPO",
+    "evaluate": "Evaluated",
+}
+"""Every step that keeps books, in the order of the pipeline, and what it is called."""
+ENTITY = "entity:"
+"""How the scrub step's facts about a type of personal data begin."""
+SYNTHETIC = "-synthetic"
+"""What the batch of synthetic rows is called after its own batch's id."""
+
+
+@dataclass(frozen=True)
+class FunnelRow:
+    """What went into a step and what became of it.
+
+    Args:
+        step: its name, as in the table books.
+        title: what a person calls it.
+        synthetic: whether it worked on synthetic rows.
+        rows_in: rows that went in.
+        out: what became of them, largest first; adds up to `rows_in`.
+        facts: other figures of the step.
+    """
+
+    step: str
+    title: str
+    synthetic: bool
+    rows_in: int
+    out: tuple[tuple[str, int], ...]
+    facts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class MixtureRow:
+    """A part of what a stage was trained on."""
+
+    stage: str
+    part: str
+    rows: int
+    trained_tokens: int
+    share: float  # of the stage's trained tokens
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """A training: `first` and `last` are the mean losses of its first and last tenth."""
+
+    stage: str
+    model: str
+    first: float
+    last: float
+    curve: tuple[tuple[float, float], ...]  # step, loss
+    rows: int
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided, and why."""
+
+    batch: str
+    model: str
+    champion: str | None  # before the verdict
+    verdict: str  # promote | hold | reject | rollback
+    reasons: tuple[str, ...]
+    evidence: Evidence
+    decided_at: datetime
+
+    @property
+    def primary(self) -> Comparison | None:
+        """The comparison that decides."""
+        return next((metric for metric in self.evidence.metrics if metric.role == "primary"), None)
+
+
+@dataclass(frozen=True)
+class LineageRow:
+    """A model on the way from the first one to a champion."""
+
+    model: str
+    stage: str
+    batch: str
+    rows: int
+    tokens: int
+
+
+def funnel(lake: Lake, batch: str) -> list[FunnelRow]:
+    """Each step's books for a batch and its synthetic rows, in the order of the pipeline."""
+    books = lake.read("books").filter(pl.col("batch").is_in([batch, batch + SYNTHETIC])).collect()
+    found = books.partition_by("step", "batch", as_dict=True)
+    order = [(step, name) for step in STEPS for name in (batch, batch + SYNTHETIC)]
+    return [_funnel_row(step, name, found[step, name]) for step, name in order if (step, name) in found]
+
+
+def entities(lake: Lake, batch: str) -> list[tuple[str, int]]:
+    """Types of personal data and secrets that were replaced, most frequent first."""
+    counts: Counter[str] = Counter()
+    for row in funnel(lake, batch):
+        if row.step == "scrub" and not row.synthetic:
+            prefixed = {name: value for name, value in row.facts.items() if name.startswith(ENTITY)}
+            counts.update({name.removeprefix(ENTITY): int(value) for name, value in prefixed.items()})
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def mixture(lake: Lake, batch: str) -> list[MixtureRow]:
+    """What each stage of a batch was trained on, by part."""
+    return [
+        MixtureRow(manifest["stage"], part, figures["rows"], figures["trained_tokens"], figures["share"])
+        for manifest in manifests(lake, batch)
+        for part, figures in manifest["parts"].items()
+        if figures["rows"]
+    ]
+
+
+def manifests(lake: Lake, batch: str) -> list[dict[str, Any]]:
+    """The manifests of the mixtures that a batch's models were trained on, in the order of training."""
+    wanted = [row["mixture"] for row in _trained(lake, batch)]
+    rows = lake.read("manifests").filter(pl.col("batch").is_in(wanted)).collect()
+    known = {row["batch"]: json.loads(row["manifest"]) for row in rows.iter_rows(named=True)}
+    return [known[name] for name in wanted if name in known]
+
+
+def losses(lake: Lake, batch: str) -> list[LossRow]:
+    """The trainings of a batch, in order."""
+    return [_loss_row(row, json.loads(row["metrics"])) for row in _trained(lake, batch)]
+
+
+def verdict(lake: Lake, batch: str) -> Verdict | None:
+    """The newest verdict of a batch; None where nothing was decided."""
+    return next((found for found in reversed(verdicts(lake)) if found.batch == batch), None)
+
+
+def verdicts(lake: Lake) -> list[Verdict]:
+    """All verdicts on challengers, and rollbacks, oldest first."""
+    return [_verdict(row) for row in promotions(lake).iter_rows(named=True) if row["champion"] is not None]
+
+
+def comparison(lake: Lake, batch: str) -> list[Comparison]:
+    """Champion against challenger by each metric; empty where nothing was decided."""
+    found = verdict(lake, batch)
+    return list(found.evidence.metrics) if found else []
+
+
+def samples(lake: Lake, batch: str) -> list[Sample]:
+    """Answers of champion and challenger to the same held-out prompts."""
+    found = verdict(lake, batch)
+    return list(found.evidence.samples) if found else []
+
+
+def lineage(lake: Lake, model: str | None = None) -> list[LineageRow]:
+    """The way from the first model to a model (by default the champion), oldest first."""
+    known = {row["id"]: row for row in lake.read("models").collect().iter_rows(named=True)}
+    chain: list[LineageRow] = []
+    current = model or champion(lake)
+    while current is not None and current in known:
+        row = known[current]
+        metrics = json.loads(row["metrics"])
+        made = LineageRow(
+            current, row["stage"], row["batch"], int(metrics.get("rows", 0)), int(metrics.get("tokens", 0))
+        )
+        chain.append(made)
+        current = row["parent"]
+    return chain[::-1]
+
+
+def _funnel_row(step: str, batch: str, books: pl.DataFrame) -> FunnelRow:
+    kinds = {str(kind): part for (kind,), part in books.partition_by("kind", as_dict=True).items()}
+    out = kinds["out"].sort("value", "name", descending=[True, False]) if "out" in kinds else books.clear()
+    facts = kinds.get("fact", books.clear())
+    return FunnelRow(
+        step=step,
+        title=STEPS[step],
+        synthetic=batch.endswith(SYNTHETIC),
+        rows_in=int(kinds["in"]["value"].sum()),
+        out=tuple((name, int(value)) for name, value in out.select("name", "value").iter_rows() if value),
+        facts=dict(facts.select("name", "value").iter_rows()),
+    )
+
+
+def _trained(lake: Lake, batch: str) -> list[dict[str, Any]]:
+    """The models that a batch trained last, one a stage, in the order of training."""
+    rows = lake.read("models", batch=batch).filter(pl.col("kind") == "lm", pl.col("mixture").is_not_null())
+    newest = rows.sort("created_at").unique("stage", keep="last", maintain_order=True)
+    return list(newest.collect().iter_rows(named=True))
+
+
+def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any]) -> LossRow:
+    curve = tuple((float(step), float(loss)) for step, loss in metrics.get("losses", ()))
+    values = [loss for _, loss in curve] or [float("nan")]
+    tenth = max(1, len(values) // 10)
+    return LossRow(
+        stage=row["stage"],
+        model=row["id"],
+        first=sum(values[:tenth]) / tenth,
+        last=sum(values[-tenth:]) / tenth,
+        curve=curve,
+        rows=int(metrics.get("rows", 0)),
+        tokens=int(metrics.get("tokens", 0)),
+        seconds=float(metrics.get("seconds", 0.0)),
+    )
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        batch=row["batch"],
+        model=row["model"],
+        champion=row["champion"],
+        verdict=row["verdict"],
+        reasons=tuple(row["reasons"]),
+        evidence=Evidence.from_dict(json.loads(row["evidence"])),
+        decided_at=row["decided_at"],
+    )
