@@ -38,7 +38,7 @@ def evaluated(lake: Lake, *, gain: float, forgotten: float = 0.0, general: int =
         output = f'{{"prompt": "May I?", "answer": "{text}"}}'
         rows += [(model, "answer_tokens", "a1", "g1", 2.0, 1.0, output)]
     names = ["model", "metric", "item", "group", "value", "weight", "output"]
-    frame = pl.DataFrame(rows, schema=names, orient="row")
+    frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
     frame = frame.with_columns(id=pl.concat_str("model", "metric", "item", separator="/"))
     return publish(lake, "evaluations", frame, step="evaluate", batch="0001", key="ab" * 16)
 
