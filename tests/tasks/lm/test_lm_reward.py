@@ -1,0 +1,46 @@
+"""The reward head learns what the feedback says, and says how well."""
+
+import numpy as np
+
+from tasks.lm.reward import Examples, RewardHead, fit
+
+GENERATOR = np.random.default_rng(0)
+WEIGHTS = GENERATOR.normal(size=20)
+FEATURES = GENERATOR.normal(size=(600, 20)) * 3 + 5
+WORTH = (FEATURES - 5) @ WEIGHTS
+GROUPS = [str(number) for number in range(300)]
+
+
+def test_pairs_are_learned():
+    better = np.where(WORTH[:300] > WORTH[300:], np.arange(300), np.arange(300, 600))
+    worse = np.where(WORTH[:300] > WORTH[300:], np.arange(300, 600), np.arange(300))
+    head, accuracy = fit(FEATURES, Examples(better, worse, GROUPS), seed=1)
+    assert accuracy > 0.9
+    rewards = head.score(FEATURES)
+    assert np.corrcoef(rewards, WORTH)[0, 1] > 0.8
+    assert head.bias == 0
+
+
+def test_labels_are_learned_and_the_bias_says_how_many_are_liked():
+    liked = WORTH[:300] > np.quantile(WORTH[:300], 0.2)
+    places = np.arange(300)
+    examples = Examples(np.where(liked, places, -1), np.where(liked, -1, places), GROUPS)
+    head, accuracy = fit(FEATURES[:300], examples, seed=1)
+    assert accuracy > 0.9
+    assert head.bias > 1
+    assert 0.7 < head.score(FEATURES[:300]).mean() < 0.9
+
+
+def test_noise_is_not_learned():
+    coin = np.random.default_rng(1).integers(0, 2, 300).astype(bool)
+    places = np.arange(300)
+    examples = Examples(np.where(coin, places, -1), np.where(coin, -1, places), GROUPS)
+    head, accuracy = fit(FEATURES[:300], examples, seed=1)
+    assert 0.35 < accuracy < 0.65
+    assert head.score(FEATURES[:300]).std() < 0.1
+
+
+def test_a_head_is_read_back_as_it_was(tmp_path):
+    head = RewardHead(WEIGHTS, 0.25, FEATURES.mean(0), FEATURES.std(0))
+    head.save(tmp_path / "head")
+    np.testing.assert_array_equal(RewardHead.load(tmp_path / "head").score(FEATURES), head.score(FEATURES))
