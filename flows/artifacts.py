@@ -1,0 +1,79 @@
+"""What a run shows on its page in the Prefect UI: funnel, mixture, comparison and verdict, as tables and text."""
+
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from storage.lake import Lake
+from tasks.report import tables
+
+Rows = list[dict[str, Any]]
+
+
+def publish_artifacts(lake: Lake, batch: str) -> None:
+    """Publish a batch's figures as artifacts of the run that this is called in."""
+    create_table_artifact(funnel_rows(lake, batch), key="funnel", description=f"Batch {batch}: in = the sum of out.")
+    create_markdown_artifact(funnel_text(lake, batch), key="funnel-summary", description=f"Batch {batch}")
+    create_table_artifact(mixture_rows(lake, batch), key="mixture", description="What each stage was trained on.")
+    create_table_artifact(comparison_rows(lake, batch), key="comparison", description="Champion against challenger.")
+    create_markdown_artifact(verdict_text(lake, batch), key="verdict", description=f"Batch {batch}")
+
+
+def funnel_rows(lake: Lake, batch: str) -> Rows:
+    """A row per step: rows in, and what became of them."""
+    return [
+        {
+            "step": row.title + (" (synthetic)" if row.synthetic else ""),
+            "in": row.rows_in,
+            "out": ", ".join(f"{count:,} {name}" for name, count in row.out),
+        }
+        for row in tables.funnel(lake, batch)
+    ]
+
+
+def mixture_rows(lake: Lake, batch: str) -> Rows:
+    """A row per part of a stage's mixture."""
+    return [
+        {
+            "stage": row.stage,
+            "part": row.part,
+            "rows": row.rows,
+            "trained tokens": row.trained_tokens,
+            "share": f"{row.share:.0%}",
+        }
+        for row in tables.mixture(lake, batch)
+    ]
+
+
+def comparison_rows(lake: Lake, batch: str) -> Rows:
+    """A row per metric."""
+    return [
+        {
+            "metric": row.name,
+            "role": row.role,
+            "champion": round(row.champion, 4),
+            "challenger": round(row.challenger, 4),
+            "better by": f"{row.delta:+.4f} ({row.lower:+.4f} to {row.upper:+.4f})",
+            "items": row.items,
+            "passed": {True: "yes", False: "no", None: ""}[row.passed],
+        }
+        for row in tables.comparison(lake, batch)
+    ]
+
+
+def funnel_text(lake: Lake, batch: str) -> str:
+    """The funnel in Markdown, with the entities that were scrubbed and the loss of each training."""
+    lines = ["| step | in | out |", "|---|---|---|"]
+    lines += [f"| {row['step']} | {row['in']:,} | {row['out']} |" for row in funnel_rows(lake, batch)]
+    entities = ", ".join(f"{count:,} {name}" for name, count in tables.entities(lake, batch)) or "none"
+    losses = [f"- {row.stage}: loss {row.first:.3f} -> {row.last:.3f}" for row in tables.losses(lake, batch)]
+    return "\n".join([f"# Batch {batch}", "", *lines, "", f"Scrubbed: {entities}", "", *losses])
+
+
+def verdict_text(lake: Lake, batch: str) -> str:
+    """The verdict in Markdown, with every reason."""
+    found = tables.verdict(lake, batch)
+    if found is None:
+        return "# No verdict\n\nNo stage had enough new rows to train on; the champion stays."
+    reasons = "\n".join(f"- {reason}" for reason in found.reasons)
+    return f"# {found.verdict.capitalize()}\n\n`{found.model}` against `{found.champion}`:\n\n{reasons}"
