@@ -1,0 +1,135 @@
+"""From curated rows to seeds and prompts, and from drafts to rows of the synthetic table."""
+
+import heapq
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from storage.lake import Lake
+from storage.snapshot import Snapshot, digest
+from storage.tables import TABLES
+from tasks.synthesize.engine import Sampling
+from tasks.synthesize.method import Draft, Dropped, Seed
+from tasks.text.conversation import last_answer
+
+MOST_SEEDS = 20_000
+MAX_REPETITION = 0.4
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How drafts came about: all that a batch's rows of one method have in common."""
+
+    batch: str
+    method: str
+    model: str
+    sampling: Sampling
+
+
+def read_seeds(lake: Lake, curated: Sequence[Snapshot], seed: int, most: int = MOST_SEEDS) -> list[Seed]:
+    """Answered conversations of users that may be learned from, sorted by id; a sample by hash if there are more.
+
+    Refusals and texts that repeat themselves are left out: what is written after them is like them.
+
+    Args:
+        lake: where the rows are.
+        curated: what to read.
+        seed: of the sample.
+        most: seeds at most.
+    """
+    rows = [_answered(lake.scan(snapshot)) for snapshot in curated]
+    if not rows:
+        return []
+    found = pl.concat(rows)
+    ids = sample_ids(found.select("id").collect()["id"], most, seed)
+    chosen = found.filter(pl.col("id").is_in(ids)).sort("id").collect()
+    return [
+        Seed(row["id"], tuple(row["messages"]), row["language"] or "und", row["domain"], row["occurred_at"])
+        for row in chosen.iter_rows(named=True)
+    ]
+
+
+def sample_ids(ids: Iterable[str], most: int, seed: int) -> list[str]:
+    """At most so many of `ids`, by the hash of each: the choice of one hardly depends on the others."""
+    return heapq.nsmallest(most, ids, key=lambda one: digest(str(seed), one))
+
+
+def train_conversations(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Curated conversations of users, on the training side, that end with an answer; no replay."""
+    return rows.filter(
+        pl.col("split") == "train",
+        pl.col("origin") == "user",
+        pl.col("kind") == "conversation",
+        pl.col("domain") != "general",
+        last_answer().is_not_null(),
+    )
+
+
+def synthetic_rows(
+    results: Sequence[Draft | Dropped], origin: Origin
+) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+    """The rows of the synthetic table and of the quarantine, both by id, and what became of the results by reason."""
+    counts: Counter[str] = Counter()
+    made: dict[str, dict[str, Any]] = {}
+    dropped = []
+    for position, result in enumerate(results):
+        if isinstance(result, Dropped):
+            counts[f"{origin.method}_{result.reason}"] += 1
+            dropped.append(_dropped_row(result, position, origin))
+            continue
+        row = _row(result, origin)
+        counts["repeated" if row["id"] in made else "synthetic"] += 1
+        made.setdefault(row["id"], row)
+    return table_frame("synthetic", made.values()), table_frame("quarantine", dropped), counts
+
+
+def empty(table: str) -> pl.DataFrame:
+    """No rows of a table."""
+    return table_frame(table, [])
+
+
+def table_frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows of a table, by id."""
+    return pl.DataFrame(list(rows), schema=TABLES[table].schema).drop("batch", "step").sort("id")
+
+
+def _answered(rows: pl.LazyFrame) -> pl.LazyFrame:
+    sound = pl.col("refusal").fill_null(False).not_() & (pl.col("repetition").fill_null(0) <= MAX_REPETITION)
+    return train_conversations(rows).filter(sound)
+
+
+def _row(draft: Draft, origin: Origin) -> dict[str, Any]:
+    first = draft.seeds[0]
+    messages = [{"role": turn["role"], "content": turn["content"]} for turn in draft.messages]
+    ids = sorted({seed.id for seed in draft.seeds})
+    name = digest("synthetic", origin.batch, origin.method, json.dumps(messages), *ids)
+    return {
+        "id": name,
+        "kind": "conversation",
+        "source": "synthetic",
+        "occurred_at": first.occurred_at,
+        "conversation_id": name,
+        "messages": messages,
+        "model": origin.model,
+        "language": first.language,
+        "domain": first.domain,
+        "consent": True,
+        "metadata": json.dumps(dict(draft.details), sort_keys=True) if draft.details else None,
+        "method": origin.method,
+        "seed_ids": ids,
+        "sampling": json.dumps(asdict(origin.sampling), sort_keys=True),
+    }
+
+
+def _dropped_row(dropped: Dropped, position: int, origin: Origin) -> dict[str, Any]:
+    return {
+        "id": digest("synthetic", origin.batch, origin.method, str(position)),
+        "source": "synthetic",
+        "position": position,
+        "reason": f"{origin.method}: {dropped.reason}",
+        "content": dropped.content,
+    }
