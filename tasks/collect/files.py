@@ -1,0 +1,95 @@
+"""The files of a source, wherever they lie: local paths, globs, folders and fsspec URIs are read alike."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+
+from configs.mistake import Mistake
+from configs.settings import Source
+
+SAMPLE = 64 * 1024
+"""Bytes at the beginning and at the end that tell one file from another."""
+GLOB = "*?["
+
+
+class CollectError(Mistake):
+    """A source that cannot be read; the message says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it is now.
+
+    Args:
+        uri: absolute path or URI.
+        size: bytes.
+        stamp: changes when the file does: ETag, or inode and time of change.
+        system: the fsspec file system it lies in.
+    """
+
+    uri: str
+    size: int
+    stamp: str
+    system: Any
+
+    def read(self, start: int, end: int) -> bytes:
+        """Bytes from `start` to `end`."""
+        return bytes(self.system.cat_file(self.uri, start=start, end=min(end, self.size))) if end > start else b""
+
+    def digest(self, end: int) -> str:
+        """What the first `end` bytes are known by: hashes of their beginning and of their end, 64 KiB each."""
+        return f"{self.head(end)}-{_hash(self.read(max(0, end - SAMPLE), end))}"
+
+    def head(self, end: int) -> str:
+        """The first half of `digest`: equal for every `end` beyond 64 KiB, so that it sorts out strangers cheaply."""
+        return _hash(self.read(0, min(SAMPLE, end)))
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=12).hexdigest()
+
+
+def files(source: Source) -> list[File]:
+    """The files of a source in order of their names; hidden and empty ones are left out.
+
+    Raises:
+        CollectError: a plain path that does not exist, or a URI whose file system is not installed or not reachable.
+    """
+    try:
+        system, path = fsspec.core.url_to_fs(source.path)
+        system.invalidate_cache()
+        found = list(_found(system, path))
+    except (ImportError, ValueError) as error:
+        raise CollectError(f"Source {source.name}: {source.path} cannot be opened: {error}.") from error
+    if not found and not any(mark in path for mark in GLOB) and not system.exists(path):
+        raise CollectError(
+            f"Source {source.name}: {source.path} does not exist; give a file, a folder, a glob such as "
+            "logs/*.jsonl.gz, or a URI such as s3://bucket/logs."
+        )
+    return sorted((file for file in found if file.size), key=lambda file: file.uri)
+
+
+def _found(system: Any, path: str) -> Iterator[File]:
+    if any(mark in path for mark in GLOB):
+        infos = list(system.glob(path, detail=True).values())
+    else:
+        infos = list(system.find(path, detail=True).values())
+    root = system._strip_protocol(path)
+    for info in infos:
+        below = info["name"].removeprefix(root)
+        if info["type"] == "file" and not any(part.startswith(".") for part in below.split("/")):
+            yield File(info["name"], int(info["size"] or 0), _stamp(info), system)
+
+
+def _stamp(info: dict[str, Any]) -> str:
+    if etag := info.get("ETag") or info.get("etag"):
+        return str(etag).strip('"')
+    return f"{info.get('ino', '')}-{info.get('mtime', info.get('LastModified', info.get('created', '')))}"
+
+
+def by_source(sources: Sequence[Source]) -> dict[str, list[File]]:
+    """The files of each source."""
+    return {source.name: files(source) for source in sources}

@@ -1,0 +1,101 @@
+"""Chats: logs of the OpenAI chat-completions API, and rows with a list of messages."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasks.collect.record import (
+    BadRecord,
+    Conversation,
+    Feedback,
+    Item,
+    Message,
+    Record,
+    answered,
+    first,
+    json_text,
+    kept,
+    mapping,
+    message,
+    messages,
+    time,
+    word,
+)
+
+
+def is_log(record: Record) -> bool:
+    return "request" in record and ("response" in record or "workload_id" in record)
+
+
+def parse_log(record: Record) -> Iterable[Item]:
+    """`{timestamp, workload_id, client_id, request{model, messages, tools, user}, response{id, created, choices}}`.
+
+    The user is `request.user`, else `client_id`. Source: https://platform.openai.com/docs/api-reference/chat.
+    """
+    request = mapping(record.get("request"), "the request")
+    response = mapping(record.get("response"), "the response")
+    turns = messages(request.get("messages"))
+    answer = answer_of(response)
+    yield Conversation(
+        messages=answered([*turns, answer]),
+        native_id=word(response.get("id")),
+        occurred_at=time(first(record, "timestamp") or response.get("created")),
+        conversation=word(first(record, "conversation_id", "session_id")),
+        user=word(first(request, "user", "safety_identifier") or record.get("client_id")),
+        model=word(first(response, "model") or request.get("model")),
+        tools=json_text(request.get("tools")),
+        metadata={**kept(record, ["workload_id"]), **kept(request, ["metadata"])},
+    )
+
+
+def answer_of(response: Record) -> Message:
+    """The first choice of a chat completion.
+
+    Raises:
+        BadRecord: there is none.
+    """
+    choices = response.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise BadRecord("the response has no answer")
+    return message(choices[0].get("message"))
+
+
+def is_messages(record: Record) -> bool:
+    return "messages" in record
+
+
+def parse_messages(record: Record) -> Iterable[Item]:
+    """`{messages, tools?, id?, model?, timestamp?, user?, conversation_id?}`, as fine-tuning sets have it."""
+    yield conversation(record, answered(messages(listed(record.get("messages")))))
+
+
+def is_kto(record: Record) -> bool:
+    return "messages" in record and "label" in record
+
+
+def parse_kto(record: Record) -> Iterable[Item]:
+    """`{messages, label}`: a conversation, and a thumb up or down for its answer."""
+    label = record.get("label")
+    if not isinstance(label, bool):
+        raise BadRecord("the label is neither true nor false")
+    found = conversation(record, answered(messages(listed(record.get("messages")))))
+    yield found
+    yield Feedback("thumb", value=1.0 if label else -1.0, user=found.user, occurred_at=found.occurred_at)
+
+
+def conversation(record: Record, turns: Iterable[Message]) -> Conversation:
+    """A row's turns with what rows usually say beside them."""
+    return Conversation(
+        messages=list(turns),
+        native_id=word(record.get("id")),
+        occurred_at=time(first(record, "timestamp", "created_at", "created")),
+        conversation=word(record.get("conversation_id")),
+        user=word(first(record, "user", "user_id")),
+        model=word(record.get("model")),
+        tools=json_text(record.get("tools")),
+        metadata=kept(record, ["metadata", "tags"]),
+    )
+
+
+def listed(value: Any) -> Any:
+    """A list, also one written as JSON text, as CSV has it."""
+    return mapping('{"list": ' + value + "}", "the list of messages")["list"] if isinstance(value, str) else value

@@ -1,0 +1,115 @@
+"""What earlier batches know: records that are here already, and answers that late feedback is about.
+
+Both look only at the part of `interactions` and `feedback` that the batch's own times reach, so that a night costs
+what it brought. A record that is read again has the same time as before.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from storage.lake import Lake
+from tasks.collect.intake import Judgement, Row, message_content
+from tasks.collect.record import Conversation, Message
+
+LATE = timedelta(days=90)
+"""How long after an answer its feedback may come when the answer is in the middle of a longer conversation."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An answer in the middle of a conversation that gets a row of its own, because somebody judged it."""
+
+    id: str
+    parent: Mapping[str, Any]
+    messages: Sequence[Mapping[str, Any]]
+    occurred_at: datetime | None
+    model: str | None
+
+
+def known(lake: Lake, rows: Sequence[Row], batch: str) -> dict[str, bytes | None]:
+    """Rows of earlier batches with the ids of `rows`: id -> hash of its content; None: the content is gone or part.
+
+    Args:
+        lake: where the rows are.
+        rows: what was read now.
+        batch: the batch being made, which is not history.
+    """
+    times = [row.found.occurred_at for row in rows]
+    ids = pl.Series("id", [row.id for row in rows], dtype=pl.String)
+    history = _between(lake.read("interactions").filter(pl.col("batch") != batch), times, upper=False)
+    same = history.filter(pl.col("id").is_in(ids.implode())).select("id", "messages").collect()
+    found: dict[str, bytes | None] = {name: _content(messages) for name, messages in same.iter_rows()}
+    wanted = set(ids)
+    for _, note in _notes(history):
+        if note["id"] in wanted:
+            found.setdefault(note["id"], None)
+    return found
+
+
+def known_feedback(lake: Lake, feedback: Sequence[Judgement], batch: str) -> set[str]:
+    """Those ids of `feedback` that earlier batches have."""
+    times = [judgement.found.occurred_at for judgement in feedback]
+    ids = pl.Series("id", [judgement.id for judgement in feedback], dtype=pl.String)
+    history = _between(lake.read("feedback").filter(pl.col("batch") != batch), times)
+    return set(history.filter(pl.col("id").is_in(ids.implode())).select("id").collect()["id"])
+
+
+def restored(lake: Lake, feedback: Sequence[Judgement], here: Collection[str], batch: str) -> list[Restored]:
+    """The answers that feedback of this batch is about and that earlier batches have inside longer conversations."""
+    late = [judgement for judgement in feedback if judgement.target_id not in here]
+    if not late:
+        return []
+    times = [judgement.found.occurred_at and judgement.found.occurred_at - LATE for judgement in late]
+    history = _between(lake.read("interactions").filter(pl.col("batch") != batch), times, upper=False)
+    wanted = {judgement.target_id for judgement in late}
+    wanted -= set(history.filter(pl.col("id").is_in(list(wanted))).select("id").collect()["id"])
+    places = {note["id"]: (parent, note) for parent, note in _notes(history) if note["id"] in wanted}
+    parents = history.filter(pl.col("id").is_in([parent for parent, _ in places.values()])).collect()
+    by_id = {row["id"]: row for row in parents.iter_rows(named=True)}
+    found = []
+    for name, (parent, note) in sorted(places.items()):
+        turns = (by_id[parent]["messages"] or [])[: note["messages"]]
+        time = datetime.fromisoformat(note["occurred_at"]) if note["occurred_at"] else None
+        if turns:  # retention may have emptied the conversation
+            found.append(Restored(name, by_id[parent], turns, time, note["model"]))
+    return found
+
+
+def _between(rows: pl.LazyFrame, times: Sequence[datetime | None], *, upper: bool = True) -> pl.LazyFrame:
+    """Rows whose time is among `times`: within their range, or null if one of them is."""
+    given = [time for time in times if time is not None]
+    column = pl.col("occurred_at")
+    keep = column.is_null() if len(given) < len(times) else pl.lit(value=False)
+    if given:
+        keep |= (column >= min(given)) & (column <= max(given)) if upper else column >= min(given)
+    return rows.filter(keep)
+
+
+def _notes(history: pl.LazyFrame) -> list[tuple[str, dict[str, Any]]]:
+    """(id of the row, note on a request that it superseded) of all rows."""
+    rows = (
+        history.filter(pl.col("metadata").str.contains('"superseded"', literal=True)).select("id", "metadata").collect()
+    )
+    return [(name, note) for name, text in rows.iter_rows() for note in json.loads(text).get("superseded", [])]
+
+
+def _content(messages: Sequence[Mapping[str, Any]] | None) -> bytes | None:
+    if not messages or not any(message["content"] or message["tool_calls"] for message in messages):
+        return None
+    return message_content([Message(**message) for message in messages])
+
+
+def conversation_of(answer: Restored) -> Conversation:
+    """The part of a conversation that ends in a judged answer."""
+    return Conversation(
+        messages=[Message(**message) for message in answer.messages],
+        occurred_at=answer.occurred_at,
+        model=answer.model,
+        tools=answer.parent["tools"],
+        metadata={"restored_from": answer.parent["id"]},
+    )

@@ -1,0 +1,208 @@
+"""Reads the pieces of a batch: a record becomes conversations, feedback, or goes to quarantine with its reason."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from configs.settings import CollectSettings, Source
+from storage.progress import progress
+from storage.snapshot import digest
+from tasks.collect.containers import Found, container, records
+from tasks.collect.files import File
+from tasks.collect.formats.registry import parse
+from tasks.collect.plan import Piece
+from tasks.collect.record import BadRecord, Conversation, Feedback, Message
+
+TRUE = (True, 1, "true", "True", "yes", "1")
+FALSE = (False, 0, "false", "False", "no", "0")
+
+
+@dataclass(slots=True)
+class Row:
+    """A conversation with its place in the lake.
+
+    Args:
+        said: hash of source, user and all messages: who continues this conversation has it among their `before`.
+        before: such hashes of the conversation up to each earlier answer.
+        content: hash of the messages alone: tells two records with one id apart.
+        superseded: requests that this one extends: id, number of messages, time and model of each.
+    """
+
+    id: str
+    source: Source
+    found: Conversation
+    conversation_id: str
+    consent: bool
+    said: bytes
+    before: Sequence[bytes]
+    content: bytes
+    superseded: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Judgement:
+    """Feedback with the id of the row that it is about."""
+
+    id: str
+    target_id: str
+    source: Source
+    found: Feedback
+
+
+@dataclass(slots=True)
+class Rejected:
+    """A record that cannot be used."""
+
+    id: str
+    source: str
+    uri: str
+    position: int
+    reason: str
+    content: str
+
+
+@dataclass
+class Intake:
+    """What was read. A record that holds several things counts once for each."""
+
+    read: int = 0
+    rows: list[Row] = field(default_factory=list)
+    feedback: list[Judgement] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    ignored: int = 0
+
+
+def read(pieces: Sequence[tuple[Piece, File]], settings: CollectSettings) -> Intake:
+    """All records of a batch.
+
+    Args:
+        pieces: the plan of the batch, each piece with the file that holds it.
+        settings: the sources and where consent is found.
+    """
+    intake = Intake()
+    sources = {source.name: source for source in settings.sources}
+    for piece, file in progress(pieces, len(pieces), "collect: reading", "files"):
+        how = container(file)
+        if how is None:  # it was one when it was planned, by its name or its bytes, and these are the same bytes
+            continue
+        lines_before: int | None = None
+        for found in records(file, how, piece.start, piece.end):
+            try:
+                _take(intake, sources[piece.source], found, settings)
+            except BadRecord as bad:
+                if lines_before is None:
+                    lines_before = _lines_before(file, piece.start)
+                intake.read += 1
+                intake.rejected.append(_rejected(piece, found, lines_before, str(bad)))
+    return intake
+
+
+def _take(intake: Intake, source: Source, found: Found, settings: CollectSettings) -> None:
+    if isinstance(found.value, BadRecord):
+        raise found.value
+    items = parse(found.value, source.format)
+    taken = [_row(source, item, found.value, settings) for item in items if isinstance(item, Conversation)]
+    judged = list(_judgements(source, [item for item in items if isinstance(item, Feedback)], taken))
+    intake.read += max(1, len(items))
+    intake.ignored += not items
+    intake.rows += taken
+    intake.feedback += judged
+
+
+def _row(source: Source, found: Conversation, record: Mapping[str, Any], settings: CollectSettings) -> Row:
+    said = hashlib.blake2b(f"{source.name}\x1e{found.user or ''}\x1d".encode(), digest_size=16)
+    content = hashlib.blake2b(digest_size=16)
+    answers: list[bytes] = []
+    for turn in found.messages:
+        packed = _packed(turn)
+        said.update(packed)
+        content.update(packed)
+        if turn.role == "assistant":
+            answers.append(said.digest())
+    whole = said.digest()
+    if found.native_id is not None:
+        name = digest(source.name, found.native_id)
+    else:
+        name = digest(source.name, whole, str(found.occurred_at or ""))
+    if found.conversation is not None:
+        conversation_id = digest(source.name, "conversation", found.conversation)
+    else:
+        conversation_id = (answers[0] if answers else whole).hex()
+    return Row(
+        id=name,
+        source=source,
+        found=found,
+        conversation_id=conversation_id,
+        consent=consent(found, record, settings),
+        said=whole,
+        before=[answer for answer in answers if answer != whole],
+        content=content.digest(),
+    )
+
+
+def _packed(turn: Message) -> bytes:
+    return "\x1e".join(
+        (turn.role, turn.content or "", turn.name or "", turn.tool_calls or "", turn.tool_call_id or "", "\x1d")
+    ).encode("utf-8", "surrogatepass")
+
+
+def message_content(turns: Sequence[Message]) -> bytes:
+    """The `content` hash of a row of the lake."""
+    return hashlib.blake2b(b"".join(map(_packed, turns)), digest_size=16).digest()
+
+
+def consent(found: Conversation, record: Mapping[str, Any], settings: CollectSettings) -> bool:
+    """Whether a conversation may be learned from: what the record says, in itself or in its metadata.
+
+    Raises:
+        BadRecord: it says something that is neither yes nor no.
+    """
+    said = next((place[settings.consent_field] for place in _places(found, record, settings.consent_field)), None)
+    if said is None:
+        return settings.default_consent
+    if isinstance(said, str | int) and (said in TRUE or said in FALSE):
+        return said in TRUE
+    raise BadRecord(f"{settings.consent_field} is {str(said)[:40]!r}, neither true nor false")
+
+
+def _places(found: Conversation, record: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    """Where consent may stand, nearest first; in what was not said there is nothing to find."""
+    request = record.get("request")
+    inner = request.get("metadata") if isinstance(request, dict) else None
+    for place in (record, record.get("metadata"), inner, found.metadata):
+        if isinstance(place, Mapping) and place.get(key) is not None:
+            yield place
+
+
+def _judgements(source: Source, found: Sequence[Feedback], rows: Sequence[Row]) -> Iterator[Judgement]:
+    for item in found:
+        if item.target is not None:
+            target_id = digest(source.about or source.name, item.target)
+        elif rows:
+            target_id = rows[-1].id
+        else:
+            raise BadRecord("the feedback does not say what it is about")
+        said = (item.kind, item.value, item.preferred, item.rejected, item.comment, item.user, item.occurred_at)
+        name = item.native_id or digest(target_id, *(str(part) for part in said))
+        yield Judgement(digest(source.name, "feedback", name), target_id, source, item)
+
+
+def _rejected(piece: Piece, found: Found, lines_before: int, reason: str) -> Rejected:
+    raw = found.raw or orjson.dumps(found.value, default=str) if not isinstance(found.value, BadRecord) else found.raw
+    return Rejected(
+        id=digest(piece.source, piece.uri, str(piece.start), str(found.position), raw, reason),
+        source=piece.source,
+        uri=piece.uri,
+        position=lines_before + found.position,
+        reason=reason,
+        content=raw.decode("utf-8", "replace"),
+    )
+
+
+def _lines_before(file: File, start: int) -> int:
+    """Lines before a byte: only counted when a record of a later piece is bad."""
+    step = 1 << 24
+    return sum(file.read(at, min(at + step, start)).count(b"\n") for at in range(0, start, step))
