@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Turn what users asked, and how they liked the answers, into a measurably better model.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_show_locals=False,  # locals may hold users' texts
+    pretty_exceptions_enable=False,  # their frames would show users' texts
 )
 console = Console()
 
