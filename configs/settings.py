@@ -68,7 +68,6 @@ class DedupeSettings(Section):
     short_threshold: float = Field(default=0.9, gt=0, le=1, description="Jaccard similarity, up to 60 words.")
     long_threshold: float = Field(default=0.8, gt=0, le=1, description="Jaccard similarity, longer texts.")
     bucket_cap: int = Field(default=32, ge=1, description="Members of a bucket that every other one is compared with.")
-    threads: int = Field(default=0, ge=0, exclude=True, description="Cores to use; 0 takes all. Changes no result.")
 
 
 class NameEngine(Section):

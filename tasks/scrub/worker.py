@@ -1,0 +1,40 @@
+"""A process that looks at paragraphs: `python -m tasks.scrub.worker DESCRIPTOR`, started by `tasks.scrub.workers`.
+
+It is a program of its own and no `multiprocessing` child: it needs no guarded main module in the caller's script, and
+loads neither Prefect nor torch.
+"""
+
+import os
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+
+
+def main(descriptor: int) -> None:
+    """Answer requests until the other side is gone."""
+    threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
+    connection = Connection(descriptor)
+    settings, needs_torch = connection.recv()
+    if not needs_torch:  # spaCy and Presidio load it if they can, which takes seconds and 200 MB
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    from tasks.scrub.analyze import Analyzer
+
+    analyzer = Analyzer(settings)
+    while True:
+        try:
+            model, texts = connection.recv()
+        except EOFError:
+            return
+        connection.send(analyzer.look(texts, model))
+
+
+def _die_with_parent(parent: int) -> None:
+    """A killed parent cannot end us, and in the middle of a text we do not see that it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

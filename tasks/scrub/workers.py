@@ -1,0 +1,154 @@
+"""Looks at many paragraphs on all cores, in processes that are replaced when they die, hang or have served long."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+
+from configs.settings import ScrubSettings
+from storage.progress import progress
+from tasks.scrub.finding import Looked
+
+log = logging.getLogger(__name__)
+CHUNK = 60_000  # characters of a request
+FEW = 300_000  # fewer characters are looked at in this process: starting another one takes seconds
+RECYCLED = 200  # requests after which a process is replaced, so that its memory stays flat
+PATIENCE, PATIENCE_PER_CHARACTER = 60.0, 1 / 500  # seconds until a request counts as hung
+
+Unit = tuple[str | None, str]
+"""The name engine of a paragraph (None: patterns only), and the paragraph."""
+
+
+def look(units: Sequence[Unit], settings: ScrubSettings) -> dict[Unit, Looked]:
+    """What each paragraph holds; see `tasks.scrub.analyze`.
+
+    Args:
+        units: paragraphs, each once.
+        settings: what is looked for, and how many processes look.
+    """
+    requests = list(_requests(units))
+    count = min(settings.workers or os.cpu_count() or 1, len(requests))
+    if settings.workers != 1 and count > 1 and sum(len(text) for _, text in units) > FEW:
+        answers = _in_processes(requests, settings, count)
+    else:
+        answers = _here(requests, settings)
+    looked: dict[Unit, Looked] = {}
+    shown = progress(zip(requests, answers, strict=True), len(requests), "scrub: looking", "requests")
+    for (model, texts), found in shown:
+        looked |= {(model, text): finding for text, finding in zip(texts, found, strict=True)}
+    return looked
+
+
+Request = tuple[str | None, list[str]]
+
+
+def _requests(units: Sequence[Unit]) -> Iterator[Request]:
+    """Paragraphs in requests of about `CHUNK` characters, each for one name engine."""
+    for model in sorted({model for model, _ in units}, key=str):
+        texts: list[str] = []
+        size = 0
+        for text in (text for chosen, text in units if chosen == model):
+            texts.append(text)
+            size += len(text)
+            if size >= CHUNK:
+                yield model, texts
+                texts, size = [], 0
+        if texts:
+            yield model, texts
+
+
+def _here(requests: Sequence[Request], settings: ScrubSettings) -> Iterator[list[Looked]]:
+    from tasks.scrub.analyze import analyzer
+
+    for model, texts in requests:
+        yield analyzer(settings).look(texts, model)
+
+
+def _in_processes(requests: Sequence[Request], settings: ScrubSettings, count: int) -> Iterator[list[Looked]]:
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    workers = [Worker(settings) for _ in range(count)]
+    for worker in workers:
+        idle.put(worker)
+
+    def answer(request: Request) -> list[Looked]:
+        worker = idle.get()
+        try:
+            return worker.look(*request)
+        finally:
+            idle.put(worker)
+
+    with ThreadPoolExecutor(count) as threads:
+        try:
+            yield from threads.map(answer, requests)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.end()
+
+
+class Worker:
+    """One process, started when it is first needed."""
+
+    def __init__(self, settings: ScrubSettings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._served = 0
+
+    def look(self, model: str | None, texts: list[str]) -> list[Looked]:
+        """Findings of each text. When the process hangs or dies, halves are tried, to learn which text it was."""
+        if self._served >= RECYCLED:
+            self.end()
+        answer = self._ask(model, texts)
+        if answer is not None:
+            return answer
+        if len(texts) == 1:
+            return ["the process that looked at it hung or died"]
+        log.warning("scrub: a process hung or died on %d paragraphs; trying halves", len(texts))
+        half = len(texts) // 2
+        return self.look(model, texts[:half]) + self.look(model, texts[half:])
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._connection = self._process = None
+        self._served = 0
+
+    def _ask(self, model: str | None, texts: list[str]) -> list[Looked] | None:
+        connection = self._connection or self._start()
+        patience = PATIENCE + PATIENCE_PER_CHARACTER * sum(map(len, texts))
+        try:
+            connection.send((model, texts))
+            if connection.poll(patience):
+                self._served += 1
+                answer: list[Looked] = connection.recv()
+                return answer
+        except (EOFError, OSError):
+            pass
+        self.end()
+        return None
+
+    def _start(self) -> Connection:
+        ours, theirs = Pipe()
+        root = str(Path(__file__).resolve().parents[2])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tasks.scrub.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+            | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+        theirs.close()
+        ours.send((self._settings, False))
+        self._connection = ours
+        return ours
