@@ -12,7 +12,8 @@ _NAME_GAP = r"[\"'`*]{0,3}\]?\s{0,3}"
 _ASSIGN = r"(?:=>|:=|==?|:|：|＝)\s{0,3}"
 _VALUE = r"[^\s\"'`,;<>{}()\[\]，。；、]{3,199}[^\s\"'`,;<>{}()\[\]，。；、.:?]"
 _PASSWORD = (
-    r"(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|contraseña|contrasena|clave|senha|mot de passe|mdp|密码|口令)"
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|passwort|kennwort|contraseña|contrasena|clave|senha|mot de passe|mdp|"
+    r"密码|口令)"
 )
 _KEYED = (
     r"(?:api|access|secret|auth|private|client|account|shared|signing|encryption|master|session|webhook|service|app|"
