@@ -1,0 +1,76 @@
+"""Is the gate as careful as it says? Simulated comparisons of models that are equal, and of one that is better.
+
+Items come in conversations that share much of their difference (intraclass correlation 0.5), conversations differ in
+length, answers in tokens, and differences have a long tail, to either side: nothing here is as kind as a normal
+distribution.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tasks.promote.gate import Metric, Scores, compare
+from tests.bench._table import show
+
+METRIC = Metric("holdout_loss", "primary", "lower")
+CONVERSATIONS = (10, 20, 60, 200)
+HEADLINE = 60
+SPREAD = 0.2  # nats per token, of an item's difference; as seen between two checkpoints of one model
+EFFECT = 0.06  # nats per token: the improvement whose power is shown
+SHARED = 0.5  # of an item's variance, by its conversation
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """False promotions, with conversations resampled and with items resampled; and power."""
+    trials, resamples = (400, 500) if quick else (2000, 2000)
+    rows, figures = [], {}
+    for conversations in CONVERSATIONS:
+        null = [_made(conversations, 0.0, trial) for trial in range(trials)]
+        better = [_made(conversations, EFFECT, trial) for trial in range(trials)]
+        rates = {
+            "false_promotion_rate": _promoted(null, resamples),
+            "naive_false_promotion_rate": _promoted([_as_items(scores) for scores in null], resamples),
+            "power": _promoted(better, resamples),
+        }
+        rows.append([conversations, *(f"{rate:.1%}" for rate in rates.values())])
+        if conversations == HEADLINE:
+            figures = rates
+    show(
+        f"{trials:,} comparisons each, confidence 95%; power at {EFFECT} nats per token",
+        ["conversations", "promoted though equal", "... by resampling items", "promoted when better"],
+        rows,
+    )
+    noise = 3 * (0.05 * 0.95 / trials) ** 0.5
+    return figures | {"trials": trials, "conversations": HEADLINE, "effect": EFFECT, "allowed": round(0.05 + noise, 4)}
+
+
+def _made(conversations: int, effect: float, trial: int) -> Scores:
+    """Scores of two models, the challenger's lower by `effect` on average."""
+    generator = np.random.default_rng([conversations, trial])
+    sizes = 1 + generator.poisson(3, conversations)
+    group = np.repeat(np.arange(conversations), sizes)
+    shared = np.repeat(_skewed(generator, conversations), sizes)
+    own = _skewed(generator, len(group))
+    side = generator.choice([-1, 1])
+    difference = side * SPREAD * (SHARED**0.5 * shared + (1 - SHARED) ** 0.5 * own) - effect
+    champion = generator.normal(2.2, 0.5, len(group))
+    weight = np.ceil(generator.lognormal(4, 0.7, len(group)))
+    return Scores(champion, champion + difference, weight, group)
+
+
+def _skewed(generator: np.random.Generator, count: int) -> np.ndarray:
+    """Mean 0, variance 1, and a long tail to one side."""
+    return generator.gamma(4, 0.5, count) - 2
+
+
+def _as_items(scores: Scores) -> Scores:
+    """As if every item were a conversation of its own."""
+    return Scores(scores.champion, scores.challenger, scores.weight, np.arange(len(scores.weight)))
+
+
+def _promoted(comparisons: list[Scores], resamples: int) -> float:
+    found = (
+        compare(METRIC, scores, confidence=0.95, resamples=resamples, seed=trial)
+        for trial, scores in enumerate(comparisons)
+    )
+    return float(np.mean([comparison.passed for comparison in found]))
