@@ -3,6 +3,7 @@
 Source: Joulin et al. 2016, Bag of Tricks for Efficient Text Classification; https://fasttext.cc/docs/en/language-identification.html
 """
 
+import re
 from functools import cache
 
 import polars as pl
@@ -13,6 +14,7 @@ MIN_SCORE = 0.5
 MAX_CHARS = 300
 CODES = {"wuu": "zh", "yue": "zh", "arz": "ar", "azb": "az", "ckb": "ku", "als": "de", "bar": "de", "sh": "sr"}
 """Codes that are no ISO 639-1, and the nearest one that is."""
+KANA = re.compile("[\u3040-\u30ff]")
 
 
 def detect(texts: pl.Series) -> pl.Series:
@@ -42,4 +44,6 @@ def _code(text: str) -> str:
     if best["score"] < MIN_SCORE:
         return UNKNOWN
     code = CODES.get(best["lang"], best["lang"])
+    if code == "ja" and not KANA.search(text):  # the small model takes much Chinese for Japanese
+        code = "zh"
     return code if len(code) == 2 else UNKNOWN

@@ -221,13 +221,12 @@ def test_a_path_that_does_not_exist_is_said_and_an_empty_glob_is_nothing_to_do(l
 
 
 def test_planned_bytes_that_are_gone_are_taken_when_they_come_back(lake, tmp_path, monkeypatch):
-    kept, lost = (
-        write(tmp_path / "in" / "kept.jsonl", log("a", "one")),
-        write(tmp_path / "in" / "lost.jsonl", log("b", "two")),
-    )
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("tasks.collect.task.collect_batch", _interrupted)
-        collect.fn(lake, settings(tmp_path / "in"))
+    write(tmp_path / "in" / "kept.jsonl", log("a", "one"))
+    lost = write(tmp_path / "in" / "lost.jsonl", log("b", "two"))
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.collect.run.collect_batch", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            collect.fn(lake, settings(tmp_path / "in"))
     content = lost.read_bytes()
     lost.unlink()
     collect.fn(lake, settings(tmp_path / "in"))
@@ -245,10 +244,10 @@ RUN = """
 import sys
 from storage.lake import Lake
 from configs.settings import CollectSettings
-from tasks.collect.task import collect
+from tasks.collect.run import collect_new
 print("ready", flush=True)
 sys.stdin.readline()
-collect.fn(Lake(sys.argv[1]), CollectSettings.model_validate_json(sys.argv[2]))
+collect_new(Lake(sys.argv[1]), CollectSettings.model_validate_json(sys.argv[2]))
 """
 
 
