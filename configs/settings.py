@@ -258,8 +258,18 @@ class PromoteSettings(Section):
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="One-sided confidence of the lower bound.")
     resamples: int = Field(default=10_000, ge=100, description="Bootstrap resamples, by conversation.")
-    min_items: int = Field(default=10, ge=2, description="Fewer endorsed held-out answers decide nothing: hold.")
+    min_items: int = Field(default=10, ge=2, description="Fewer held-out conversations decide nothing: hold.")
     max_forgetting: float = Field(default=0.05, ge=0, description="Nats per token that general loss may rise.")
+    max_total_forgetting: float = Field(default=0.1, ge=0, description="The same, against the lake's first model.")
+    min_agreement: float = Field(
+        default=0.98, ge=0, le=1, description="Least share of tokens on which merged model and adapter agree."
+    )
+    repeated_nights: Literal["spend", "ignore"] = Field(
+        default="spend",
+        description="spend: with every challenger that failed, the next one must be surer, so that the chance of a "
+        "champion to fall to one that is no better stays below 1 - confidence however many nights it serves. "
+        "ignore: every night is tested as if it were the only one.",
+    )
 
 
 class Settings(Section):
