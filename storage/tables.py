@@ -172,6 +172,13 @@ TABLES: Mapping[str, Table] = {
             "sampling": pl.String(),  # JSON
         },
     ),
+    "sealed": Table(
+        "What models are tested on, as keyed hashes of its words: nothing else of it may be known when mixing.",
+        {
+            "exact": pl.Int64(),  # of the whole text
+            "grams": pl.List(pl.Int64()),  # of its 8-grams, see tasks.text.contamination
+        },
+    ),
     "preferences": Table(
         "What somebody liked better: pairs, or single answers with a label.",
         {

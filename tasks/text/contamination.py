@@ -1,0 +1,190 @@
+"""Does a text give away an item that models are tested on? Exhaustive matching of word n-grams, by keyed hashes only.
+
+An item is known by the hashes of its 8-grams, and a text gives it away if it
+
+- is the same text, punctuation, spacing and case aside (`same_text`), or
+- has 8-grams of it that cover more than half of its words (`covered`), or
+- shares 13 words in a row with it (`shared_13_words`).
+
+An 8-gram that more than ten items or more than ten texts have is a phrase (a greeting, a template, a canned answer) and
+counts for nothing. So do operators: the sums of all people look alike.
+Sources: Brown et al. 2020, GPT-3, appendix C (13-grams, and the limit of ten); Touvron et al. 2023, Llama 2, appendix
+A.6 (share of an item's words).
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import polars as pl
+
+from tasks.text.hashing import I64, U64, siphash
+from tasks.text.words import OPERATOR_FLAG, tokenize
+
+GRAM, LONG_GRAM = 8, 13
+MOST_COVERED = 0.5
+COMMON = 10
+SLICE = 20_000  # texts at a time
+BITMAP_BITS = 24
+FACTOR = np.uint64(0x9FB21C651E98DF25)
+SEALED = {"id": pl.String(), "exact": pl.Int64(), "grams": pl.List(pl.Int64())}
+FOUND = {"row": pl.Int64(), "item": pl.String(), "reason": pl.String(), "covered": pl.Float64()}
+
+
+@dataclass(frozen=True)
+class Index:
+    """8-grams of all items, to look up.
+
+    Args:
+        hashes: distinct, sorted.
+        bitmap: whether any of them ends in these BITMAP_BITS bits: most 8-grams need no further look.
+        places: `gram` (position in `hashes`), `item`, `position` (in the item).
+        words: `item`, `words`.
+        exact: `exact`, `item`.
+    """
+
+    hashes: U64
+    bitmap: np.ndarray
+    places: pl.DataFrame
+    words: pl.DataFrame
+    exact: pl.DataFrame
+
+
+def seal(ids: pl.Series, texts: pl.Series, key: bytes) -> pl.DataFrame:
+    """What may be known of test items outside the evaluation: keyed hashes, from which no text can be read back.
+
+    Args:
+        ids: of the items.
+        texts: their texts.
+        key: the lake's secret.
+
+    Returns:
+        `id`, `exact` (hash of all words), `grams` (hashes of the 8-grams, in order; none in a shorter text).
+    """
+    exact, hashes, offsets = _grams(texts, key)
+    grams = pl.Series(hashes.view(np.int64)).implode()
+    lists = pl.DataFrame({"from": offsets[:-1], "size": np.diff(offsets)}).select(
+        grams=pl.lit(grams).list.slice(pl.col("from"), pl.col("size"))
+    )
+    return pl.DataFrame({"id": ids, "exact": exact.view(np.int64), "grams": lists["grams"]}, schema=SEALED)
+
+
+def contaminated(texts: pl.Series, sealed: pl.DataFrame, key: bytes) -> pl.DataFrame:
+    """Which texts give away which items.
+
+    Args:
+        texts: what may be trained on.
+        sealed: items, see `seal`; of the same key.
+        key: the lake's secret.
+
+    Returns:
+        `row` (position in `texts`), `item`, `reason`, `covered` (share of the item's words), by row and item.
+    """
+    if not len(texts) or not sealed.height:
+        return pl.DataFrame(schema=FOUND)
+    index = _index(sealed)
+    same, found = [], []
+    for start in range(0, len(texts), SLICE):
+        exact, hashes, offsets = _grams(texts[start : start + SLICE], key)
+        rows = pl.DataFrame({"row": np.arange(start, start + len(exact)), "exact": exact.view(np.int64)})
+        same.append(rows.join(index.exact, on="exact").select("row", "item"))
+        found.append(_look_up(hashes, offsets, index).with_columns(pl.col("row") + start))
+    rare = pl.concat(found).filter(pl.col("row").n_unique().over("gram") <= COMMON)
+    return _verdicts(pl.concat(same), rare.join(index.places, on="gram").drop("gram"), index)
+
+
+def _index(sealed: pl.DataFrame) -> Index:
+    items = sealed.select("exact", "grams", item="id")
+    grams = (
+        items.select("item", hash="grams")
+        .explode("hash")
+        .drop_nulls()
+        .with_columns(position=pl.int_range(pl.len()).over("item"))
+        .filter(pl.col("item").n_unique().over("hash") <= COMMON)
+    )
+    hashes, numbers = np.unique(grams["hash"].to_numpy().view(np.uint64), return_inverse=True)
+    bitmap = np.zeros(1 << BITMAP_BITS, dtype=bool)
+    bitmap[_low_bits(hashes)] = True
+    return Index(
+        hashes,
+        bitmap,
+        places=grams.select("item", "position", gram=pl.Series(numbers, dtype=pl.Int64)),
+        words=items.select("item", words=pl.col("grams").list.len() + GRAM - 1),
+        exact=items.filter(pl.col("exact") != 0).select("exact", "item"),
+    )
+
+
+def _look_up(hashes: U64, offsets: I64, index: Index) -> pl.DataFrame:
+    """Which 8-grams of the texts are in the index: `row`, `at` (in the text), `gram`."""
+    maybe = np.flatnonzero(index.bitmap[_low_bits(hashes)])
+    places = np.searchsorted(index.hashes, hashes[maybe])
+    real = places < len(index.hashes)
+    real[real] = index.hashes[places[real]] == hashes[maybe[real]]
+    found = maybe[real]
+    rows = np.searchsorted(offsets, found, side="right") - 1
+    return pl.DataFrame({"row": rows, "at": found - offsets[rows], "gram": places[real].astype(np.int64)})
+
+
+def _verdicts(same: pl.DataFrame, hits: pl.DataFrame, index: Index) -> pl.DataFrame:
+    """One line for each text and item, with the strongest reason.
+
+    Args:
+        same: `row`, `item` of equal texts.
+        hits: `row`, `at`, `item`, `position` of 8-grams that they share.
+        index: of the items.
+    """
+    shares = _covered(hits, index)
+    reasons = [
+        same.select("row", "item", reason=pl.lit("same_text"), order=0),
+        shares.filter(pl.col("covered") > MOST_COVERED).select("row", "item", reason=pl.lit("covered"), order=1),
+        _long_runs(hits).select("row", "item", reason=pl.lit(f"shared_{LONG_GRAM}_words"), order=2),
+    ]
+    first = pl.concat(reasons).sort("row", "item", "order").unique(["row", "item"], keep="first", maintain_order=True)
+    covered = pl.when(pl.col("reason") == "same_text").then(1.0).otherwise("covered")
+    joined = first.join(shares, on=["row", "item"], how="left", maintain_order="left").with_columns(covered=covered)
+    return joined.select(pl.col(name).cast(kind) for name, kind in FOUND.items())
+
+
+def _covered(hits: pl.DataFrame, index: Index) -> pl.DataFrame:
+    """The share of an item's words that shared 8-grams cover: `row`, `item`, `covered`."""
+    places = hits.select("row", "item", "position").unique().sort("row", "item", "position")
+    to_next = (pl.col("position").shift(-1) - pl.col("position")).over("row", "item").fill_null(GRAM)
+    steps = places.with_columns(covers=to_next.clip(upper_bound=GRAM))
+    sums = steps.group_by("row", "item").agg(pl.col("covers").sum()).join(index.words, on="item")
+    return sums.select("row", "item", covered=pl.col("covers") / pl.col("words"))
+
+
+def _long_runs(hits: pl.DataFrame) -> pl.DataFrame:
+    """`row` and `item` that share 13 words in a row, which is six 8-grams in a row."""
+    more = LONG_GRAM - GRAM
+    diagonal = ["row", "item", pl.col("at") - pl.col("position")]
+    last = hits.sort("row", "item", "position").with_columns(last=pl.col("position").shift(-more).over(diagonal))
+    return last.filter(pl.col("last") == pl.col("position") + more).select("row", "item").unique()
+
+
+def _grams(texts: pl.Series, key: bytes) -> tuple[U64, U64, I64]:
+    """Keyed hashes: of each whole text (0 without words), of all 8-grams, and n + 1 offsets into those."""
+    every_word, flags, ends = tokenize(texts)
+    kept = flags != OPERATOR_FLAG  # sums of all kinds look alike: "= 3 * 5 = 15" is no text
+    words, offsets = every_word[kept], np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])[ends]
+    lengths = np.diff(offsets)
+    secret = blake2b(b"contamination", key=blake2b(key).digest(), digest_size=16).digest()
+
+    position = np.arange(len(words)) - np.repeat(offsets[:-1], lengths)
+    powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, FACTOR))
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(words * powers[position])])
+    exact = siphash(sums[offsets[1:]] - sums[offsets[:-1]] + lengths.astype(np.uint64), secret)
+    exact[lengths == 0] = 0
+
+    starts = max(0, len(words) - GRAM + 1)
+    rolled = np.zeros(starts, np.uint64)
+    for at in range(GRAM):
+        rolled = rolled * FACTOR + words[at : at + starts]
+    inside = (np.repeat(lengths, lengths) - position)[:starts] >= GRAM
+    counts = np.maximum(lengths - GRAM + 1, 0)
+    gram_offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    return exact, siphash(rolled[inside], secret), gram_offsets
+
+
+def _low_bits(hashes: U64) -> I64:
+    return (hashes & np.uint64((1 << BITMAP_BITS) - 1)).astype(np.int64)
