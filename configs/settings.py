@@ -11,7 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Share = Field(ge=0, le=1)
 
 
-Format = Literal["auto", "openai_log", "messages", "alpaca", "question_answer", "kto", "document", "feedback"]
+Format = Literal[
+    "auto",
+    "openai_log",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "question_answer",
+    "kto",
+    "preference",
+    "feedback",
+    "document",
+    "opentelemetry",
+    "langfuse",
+    "litellm",
+    "open_webui",
+    "openpipe",
+]
 
 
 class Section(BaseModel):
@@ -209,11 +225,16 @@ class StageSettings(Section):
     """One training stage; the names are those of LLaMA-Factory and TRL."""
 
     enabled: bool = Field(default=True, description="Whether this stage runs.")
-    finetuning_type: Literal["lora", "full"] = Field(default="lora", description="What is trained.")
+    finetuning_type: Literal["lora", "rslora", "dora", "pissa", "ia3", "full", "freeze", "bitfit"] = Field(
+        default="lora", description="What is trained: an adapter, all weights, the last layers, or the biases."
+    )
     lora_r: int = Field(default=16, ge=1, description="Rank of the adapter.")
     lora_alpha: int = Field(default=32, ge=1, description="Scale of the adapter.")
     lora_target: str = Field(default="all-linear", description="Modules that get an adapter.")
-    learning_rate: float = Field(default=2e-4, gt=0, description="Peak learning rate.")
+    freeze_trainable_layers: int = Field(default=2, ge=1, description="Last layers that freeze trains.")
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="Peak learning rate; by default what suits stage and finetuning_type."
+    )
     num_train_epochs: float = Field(default=1, gt=0, description="Passes over the mixture.")
     max_steps: int = Field(default=-1, ge=-1, description="Steps at most; -1 leaves it to the epochs.")
     per_device_train_batch_size: int = Field(default=4, ge=1, description="Rows per device and step.")
@@ -224,24 +245,12 @@ class StageSettings(Section):
     beta: float = Field(default=0.1, gt=0, description="DPO: how far from the reference; other stages ignore it.")
 
 
-class CptSettings(StageSettings):
-    """Continued pre-training on documents. A class of its own, so that setting one key keeps its other defaults."""
-
-    learning_rate: float = Field(default=1e-4, gt=0, description="Peak learning rate.")
-
-
-class DpoSettings(StageSettings):
-    """Preference optimisation."""
-
-    learning_rate: float = Field(default=2e-5, gt=0, description="Peak learning rate.")
-
-
 class TrainSettings(Section):
     """Step 8: continued pre-training, then supervised fine-tuning, then preference optimisation."""
 
-    cpt: CptSettings = CptSettings()
+    cpt: StageSettings = StageSettings()
     sft: StageSettings = StageSettings()
-    dpo: DpoSettings = DpoSettings()
+    dpo: StageSettings = StageSettings()
 
 
 class EvaluateSettings(Section):

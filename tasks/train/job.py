@@ -4,13 +4,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from configs.mistake import Mistake
 from configs.settings import StageSettings
 
 RESULT = "training.json"
 """File in a model's folder with what training measured; it is written last, so a folder that has it is whole."""
 
 
-class TrainingError(Exception):
+class TrainingError(Mistake):
     """A training that cannot be done, or failed; the message says why and what to do."""
 
 

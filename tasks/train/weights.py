@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel
+from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from configs.settings import StageSettings
 from tasks.train.job import TrainingError
 
 
@@ -32,18 +31,6 @@ def distinct_padding(tokenizer: Any) -> None:
             "give it a pad_token."
         )
     tokenizer.pad_token = others[0]
-
-
-def adapter_config(settings: StageSettings) -> LoraConfig | None:
-    """The adapter that is trained, or None when the model's own weights are."""
-    if settings.finetuning_type == "full":
-        return None
-    return LoraConfig(
-        r=settings.lora_r,
-        lora_alpha=settings.lora_alpha,
-        target_modules=settings.lora_target,
-        task_type="CAUSAL_LM",
-    )
 
 
 def load_trainable(folder: str) -> Any:

@@ -24,10 +24,11 @@ from tasks.lm.template import TemplateError, template_hash
 from tasks.train.checkpoint import newest_whole
 from tasks.train.data import TrainingData, encode_rows
 from tasks.train.job import RESULT, Job, TrainingError
+from tasks.train.methods import method_for
 from tasks.train.report import StepReport
 from tasks.train.stages import STAGES
 from tasks.train.stages.contract import Setup
-from tasks.train.weights import adapter_config, distinct_padding, load_trainable, save
+from tasks.train.weights import distinct_padding, load_trainable, save
 
 log = logging.getLogger("tasks.train.worker")
 SAVES = 10
@@ -63,7 +64,8 @@ def end_with(starter: int) -> None:
 
 def train(job: Job) -> None:
     """Train, save the model into `job.output`, and write what was measured there, last."""
-    set_seed(job.seed)
+    stage, settings = STAGES[job.stage], job.settings
+    method = method_for(job.stage, settings)
     tokenizer = load_tokenizer(job.model)
     if template_hash(tokenizer) != job.template_hash:
         raise TrainingError(
@@ -71,24 +73,27 @@ def train(job: Job) -> None:
             f"({template_hash(tokenizer)}): mix again with this model."
         )
     distinct_padding(tokenizer)
-    stage = STAGES[job.stage]
-    data = encode_rows(stage, _rows(job.data), tokenizer, job.settings.max_length)
+    data = encode_rows(stage, pl.read_parquet(job.data).to_dicts(), tokenizer, settings.max_length)
     _show(data)
 
+    set_seed(job.seed)
     model = load_trainable(job.model)
+    total = model.num_parameters()
+    if method.choose is not None:
+        method.choose(model, settings)
+    rate = settings.learning_rate or method.learning_rate * stage.pace
     setup = Setup(
         model=model,
         tokenizer=tokenizer,
         examples=data.examples,
-        arguments=arguments(job, model.num_parameters()),
-        settings=job.settings,
-        peft_config=adapter_config(job.settings),
+        arguments=arguments(job, total) | {"learning_rate": rate},
+        settings=settings,
+        peft_config=method.adapter(settings) if method.adapter else None,
         callbacks=[StepReport(Path(job.work) / "metrics.jsonl")],
     )
     trainer = stage.trainer(setup)
     trainable = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
-
-    log.info("training %s of %s parameters", f"{trainable:,}", f"{model.num_parameters():,}")
+    log.info("%s: %s of %s parameters, rate %g", settings.finetuning_type, f"{trainable:,}", f"{total:,}", rate)
     checkpoint = newest_whole(Path(job.work))
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
@@ -96,7 +101,8 @@ def train(job: Job) -> None:
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     measured = _measured(trainer, data, seconds=time.monotonic() - began)
     save(trainer.model, tokenizer, job.model, job.output)
-    (job.output / RESULT).write_text(json.dumps(measured | {"trainable_parameters": trainable}, indent=1))
+    measured |= {"trainable_parameters": trainable, "learning_rate": rate}
+    (job.output / RESULT).write_text(json.dumps(measured, indent=1))
 
 
 def arguments(job: Job, parameters: int) -> dict[str, Any]:
@@ -105,7 +111,6 @@ def arguments(job: Job, parameters: int) -> dict[str, Any]:
     cuda = torch.cuda.is_available()
     return {
         "output_dir": job.work,
-        "learning_rate": settings.learning_rate,
         "num_train_epochs": settings.num_train_epochs,
         "max_steps": settings.max_steps,
         "per_device_train_batch_size": settings.per_device_train_batch_size,
@@ -126,10 +131,6 @@ def arguments(job: Job, parameters: int) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
     }
-
-
-def _rows(file: str) -> list[dict[str, Any]]:
-    return pl.read_parquet(file).to_dicts()
 
 
 def _show(data: TrainingData) -> None:

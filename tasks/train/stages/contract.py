@@ -46,12 +46,14 @@ class Stage:
             is left out.
         trained: which tokens of an example are trained on.
         trainer: makes the trainer.
+        pace: default learning rate, as a share of fine-tuning's.
     """
 
     name: str
     encode: Callable[[Mapping[str, Any], Any, int], Sequence[Example] | str]
     trained: Callable[[Example], tuple[list[int], list[bool]]]
     trainer: Callable[[Setup], Trainer]
+    pace: float = 1.0
 
 
 def labelled(example: Example) -> tuple[list[int], list[bool]]:

@@ -31,4 +31,4 @@ def trainer(setup: Setup) -> Trainer:
     )
 
 
-STAGE = Stage("cpt", encode, labelled, trainer)
+STAGE = Stage("cpt", encode, labelled, trainer, pace=0.5)

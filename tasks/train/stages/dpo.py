@@ -58,4 +58,4 @@ def trainer(setup: Setup) -> Trainer:
 
 
 ANSWERS = ("chosen", "rejected")
-STAGE = Stage("dpo", encode, trained, trainer)
+STAGE = Stage("dpo", encode, trained, trainer, pace=0.1)
