@@ -94,6 +94,13 @@ def get(lake: Lake, model_id: str) -> Model:
     return model
 
 
+def first(lake: Lake, model: Model) -> Model:
+    """The model that `model` was trained from, generations ago; a base is its own first."""
+    while model.parent is not None and (parent := find(lake, model.parent)) is not None:
+        model = parent
+    return model
+
+
 def models(lake: Lake) -> pl.DataFrame:
     """All models, oldest first."""
     return lake.read("models").sort("created_at", "id").collect()

@@ -41,11 +41,13 @@ _ANSWER = pl.struct(
 def all_items(lake: Lake, settings: EvaluateSettings) -> pl.DataFrame:
     """Every item of every metric, at most `max_items` of each, chosen by their hashed ids: the same ones every time.
 
+    Answers are asked for once a conversation, so that they are independent of each other.
+
     Returns:
         Rows of schema `ITEM`, without repetition, sorted by metric and item.
     """
     own = _endorsed(lake, settings.max_items)
-    prompts = own.unique("id").sort("id").head(settings.samples)
+    prompts = own.sort("id", "chosen").unique("group", keep="first", maintain_order=True).head(settings.samples)
     length = str(settings.max_tokens)
     parts = [
         _items("holdout_loss", own, length),

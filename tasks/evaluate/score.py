@@ -38,16 +38,10 @@ def score(lm: LanguageModel, items: pl.DataFrame, settings: EvaluateSettings, *,
     Returns:
         Rows of schema `SCORE`. An item of `ANSWERS` gives several metrics.
     """
-    losses = items.filter(pl.col("metric").is_in(LOSSES))
-    pairs = items.filter(pl.col("metric") == PAIRS)
-    prompts = items.filter(pl.col("metric") == ANSWERS)
-    return pl.concat(
-        [
-            _losses(lm, losses, settings.max_tokens, label),
-            _accuracy(lm, pairs, settings.max_tokens, label),
-            _answers(lm, prompts, settings.max_new_tokens, seed, label),
-        ]
-    )
+    losses = [_losses(lm, name, items.filter(metric=name), settings.max_tokens, label) for name in LOSSES]
+    pairs = _accuracy(lm, items.filter(metric=PAIRS), settings.max_tokens, label)
+    answers = _answers(lm, items.filter(metric=ANSWERS), settings.max_new_tokens, seed, label)
+    return pl.concat([*losses, pairs, answers])
 
 
 def repeated_share(text: str) -> float:
@@ -57,11 +51,27 @@ def repeated_share(text: str) -> float:
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
-def _losses(lm: LanguageModel, items: pl.DataFrame, max_tokens: int, label: str) -> pl.DataFrame:
+def score_rows(metric: str, item: pl.Series, value: Any, weight: Any) -> pl.DataFrame:
+    """Rows of schema `SCORE` without outputs: n items, values and weights of one metric."""
+    rows = pl.DataFrame({"item": item, "value": value, "weight": weight}).with_columns(
+        metric=pl.lit(metric), output=None
+    )
+    return rows.select(pl.col(name).cast(kind) for name, kind in SCORE.items())
+
+
+def encoded(lm: LanguageModel, messages: Sequence[Message], max_tokens: int) -> Encoded:
+    """Tokens of an item; none where the template refuses it, so that it counts as unscored."""
+    try:
+        return encode(lm.tokenizer, messages, max_tokens)
+    except TemplateError:
+        return Encoded([], [], [])
+
+
+def _losses(lm: LanguageModel, metric: str, items: pl.DataFrame, max_tokens: int, label: str) -> pl.DataFrame:
     """Nats per token of the answer (of a document: of all its text), weighted by its tokens."""
-    found = _likelihoods(lm, items["messages"].to_list(), max_tokens, f"{label}: loss")
-    tokens = found.answer_tokens
-    return _rows(items["metric"], items["item"], _per_token(found), tokens).filter(pl.col("weight") > 0)
+    found = _likelihoods(lm, items["messages"].to_list(), max_tokens, f"{label}: {metric}")
+    rows = score_rows(metric, items["item"], _per_token(found), found.answer_tokens)
+    return rows.filter(pl.col("weight") > 0)
 
 
 def _accuracy(lm: LanguageModel, pairs: pl.DataFrame, max_tokens: int, label: str) -> pl.DataFrame:
@@ -74,7 +84,7 @@ def _accuracy(lm: LanguageModel, pairs: pl.DataFrame, max_tokens: int, label: st
     found = _likelihoods(lm, [*chosen, *rejected], max_tokens, f"{label}: preferences")
     loss, worse = np.split(_per_token(found), 2)
     scored = np.minimum(*np.split(found.answer_tokens, 2)) > 0
-    return _rows(pairs["metric"], pairs["item"], (loss < worse).astype(float), scored).filter(pl.col("weight") > 0)
+    return score_rows(PAIRS, pairs["item"], (loss < worse).astype(float), scored).filter(pl.col("weight") > 0)
 
 
 def _answers(lm: LanguageModel, prompts: pl.DataFrame, max_new_tokens: int, seed: int, label: str) -> pl.DataFrame:
@@ -94,23 +104,12 @@ def _answers(lm: LanguageModel, prompts: pl.DataFrame, max_new_tokens: int, seed
         "answer_tokens": [float(answer.tokens) for answer in done],
     }
     outputs = pl.Series([_output(messages, answer) for messages, answer in zip(turns, done, strict=True)])
-    *rates, lengths = (
-        _rows(pl.repeat(name, len(done), eager=True), asked["item"], value, np.ones(len(done)))
-        for name, value in values.items()
-    )
+    *rates, lengths = (score_rows(name, asked["item"], value, np.ones(len(done))) for name, value in values.items())
     return pl.concat([*rates, lengths.with_columns(output=outputs)])
 
 
 def _likelihoods(lm: LanguageModel, rows: Sequence[Sequence[Message]], max_tokens: int, label: str) -> Likelihoods:
-    return likelihoods(lm, [_encode(lm, messages, max_tokens) for messages in rows], label=label)
-
-
-def _encode(lm: LanguageModel, messages: Sequence[Message], max_tokens: int) -> Encoded:
-    """Tokens of an item; none where the template refuses it, so that it counts as unscored."""
-    try:
-        return encode(lm.tokenizer, messages, max_tokens)
-    except TemplateError:
-        return Encoded([], [], [])
+    return likelihoods(lm, [encoded(lm, messages, max_tokens) for messages in rows], label=label)
 
 
 def _askable(lm: LanguageModel, messages: Sequence[Message]) -> bool:
@@ -123,11 +122,6 @@ def _askable(lm: LanguageModel, messages: Sequence[Message]) -> bool:
 def _per_token(found: Likelihoods) -> np.ndarray[Any, np.dtype[np.float64]]:
     mean: np.ndarray[Any, np.dtype[np.float64]] = found.answer_loss / np.maximum(found.answer_tokens, 1)
     return mean
-
-
-def _rows(metric: pl.Series, item: pl.Series, value: Any, weight: Any) -> pl.DataFrame:
-    rows = pl.DataFrame({"metric": metric, "item": item, "value": value, "weight": weight})
-    return rows.with_columns(output=None).select(pl.col(name).cast(kind) for name, kind in SCORE.items())
 
 
 def _output(messages: Sequence[Message], answer: Completion) -> str:

@@ -3,7 +3,8 @@
 Answers of one conversation resemble each other, so conversations are resampled, not answers. What is resampled is the
 difference over its standard error, because bounds taken from resampled differences themselves are too narrow for few or
 skewed conversations (bootstrap-t: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 12.5; for
-clusters: Cameron, Gelbach and Miller, "Bootstrap-based improvements for inference with clustered errors", 2008).
+clusters, and with the jackknife's error: Cameron, Gelbach and Miller, "Bootstrap-based improvements for inference with
+clustered errors", 2008).
 `python -m tests.bench gate` measures how often it errs.
 """
 
@@ -109,7 +110,8 @@ def bounds(
     groups, total = len(gains), weights.sum()
     mean = gains.sum() / total
     rest = gains - mean * weights
-    error = math.sqrt((rest**2).sum()) / total
+    left_out = rest / (1 - weights / total)  # jackknife: what each group moves the mean of the others by
+    error = math.sqrt((left_out**2).sum()) / total
     if error == 0:  # every group says the same
         return float(mean), float(mean)
     generator = np.random.default_rng(seed)

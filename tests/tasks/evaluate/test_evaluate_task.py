@@ -1,18 +1,22 @@
 """Champion and challenger on held-out answers that somebody endorsed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
 
 from configs.settings import EvaluateSettings
 from storage.lake import Lake
 from storage.publish import conform, publish
-from storage.registry import Model
+from storage.registry import Model, register
 from tasks.evaluate.score import repeated_share
 from tasks.evaluate.task import evaluate
+from tasks.lm.load import load
 from tests.tiny_model import make_tiny_model
 
 SETTINGS = EvaluateSettings(samples=2, max_new_tokens=8, max_tokens=64)
@@ -54,7 +58,7 @@ def lake(tmp_path: Path) -> Lake:
     general = [conversation("fact", "general"), conversation("page", "general", kind="document")]
     write(found, "scrubbed", own + general)
     write(found, "curated", [{**row, "split": "holdout"} for row in own + general])
-    write(found, "splits", [{"id": row["id"], "group": "cluster", "split": "holdout"} for row in own[:2]])
+    write(found, "splits", [{"id": row["id"], "group": "cluster", "split": "holdout"} for row in own[:1]])
     write(
         found,
         "preferences",
@@ -85,7 +89,7 @@ def test_only_endorsed_held_out_answers_of_our_own_traffic_count(lake: Lake, mod
     assert count["general_loss"] == 2
     assert count["preference_accuracy"] == 1
     assert count["stop_rate"] == count["empty_rate"] == count["repetition"] == count["answer_tokens"] == 2
-    assert rows.filter(metric="holdout_loss")["group"].unique().to_list() == ["cluster"]
+    assert set(rows.filter(metric="holdout_loss")["group"]) == {"cluster", "edited"}
     assert rows.filter(metric="holdout_loss")["value"].is_between(3, 9).all()
     assert rows.filter(metric="holdout_loss")["slice"].unique().to_list() == ["en"]
 
@@ -118,6 +122,44 @@ def test_the_same_batch_again_scores_nothing(lake: Lake, models: tuple[Model, Mo
 def test_nothing_held_out_is_no_error(tmp_path: Path, models: tuple[Model, Model]) -> None:
     lake = Lake(str(tmp_path / "empty"))
     assert lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect().is_empty()
+
+
+def test_the_first_model_is_scored_on_general_text_only(lake: Lake, models: tuple[Model, Model]) -> None:
+    challenger, champion = models
+    beginning = Model("first", "lm", "base", champion.path, "t")
+    register(lake, beginning, batch="base")
+    child = replace(challenger, parent="first")
+    rows = lake.scan(evaluate.fn(lake, "0001", child, champion, SETTINGS, 1)).collect()
+    assert rows.filter(model="first")["metric"].unique().to_list() == ["general_loss"]
+    assert rows.filter(model="first").height == 2
+
+
+def adapted(folder: Path, parent: Model, *, spoilt: bool = False) -> Path:
+    """A model trained by an adapter: merged, with the adapter beside it."""
+    lm = load(parent.path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+        trained = get_peft_model(lm.model, config)
+    trained.save_pretrained(str(folder / "adapter"))
+    merged = load(parent.path).model if spoilt else trained.merge_and_unload()
+    merged.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("spoilt", "least", "most"), [(False, 0.99, 1.0), (True, 0.0, 0.9)])
+def test_a_merge_that_lost_its_adapter_is_seen(
+    lake: Lake, models: tuple[Model, Model], tmp_path: Path, spoilt: bool, least: float, most: float
+) -> None:
+    champion = models[1]
+    register(lake, champion, batch="base")
+    path = adapted(tmp_path / "merged", champion, spoilt=spoilt)
+    challenger = Model("merged", "lm", "sft", str(path), "t", parent="old")
+    rows = lake.scan(evaluate.fn(lake, "0001", challenger, champion, SETTINGS, 1)).collect()
+    agree = rows.filter(metric="merge_agreement")
+    assert agree["model"].unique().to_list() == ["merged"]
+    assert least <= (agree["value"] * agree["weight"]).sum() / agree["weight"].sum() <= most
 
 
 @pytest.mark.parametrize(
