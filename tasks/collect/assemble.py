@@ -40,4 +40,5 @@ def superseded(rows: Iterable[Row], judged: Collection[str]) -> set[str]:
 def _note(row: Row) -> dict[str, object]:
     found = row.found
     time = found.occurred_at.isoformat() if found.occurred_at else None
-    return {"id": row.id, "messages": len(found.messages), "occurred_at": time, "model": found.model}
+    note: dict[str, object] = {"id": row.id, "messages": len(found.messages), "occurred_at": time, "model": found.model}
+    return note | {"also": row.also} if row.also else note

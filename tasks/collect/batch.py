@@ -1,7 +1,7 @@
 """A batch from its plan to rows: read, assemble, leave out what is here already, make frames and books."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import polars as pl
@@ -13,16 +13,14 @@ from storage.snapshot import digest
 from tasks.collect import rows as frames
 from tasks.collect.assemble import superseded
 from tasks.collect.files import File
-from tasks.collect.history import conversation_of, known, known_feedback, restored
-from tasks.collect.intake import Intake, Rejected, Row, read
+from tasks.collect.history import conversation_of, known, known_feedback, late_targets
+from tasks.collect.intake import Intake, Judgement, Rejected, Row, read
 from tasks.collect.plan import Piece
 
 Pieces = Sequence[tuple[Piece, File]]
 
 
-def collect_batch(
-    lake: Lake, batch: str, pieces: Sequence[tuple[Piece, File]], settings: CollectSettings
-) -> StepOutput:
+def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSettings) -> StepOutput:
     """What the bytes of a batch hold that is not in the lake yet.
 
     Args:
@@ -32,17 +30,19 @@ def collect_batch(
         settings: sources and consent.
     """
     intake = read(pieces, settings)
-    unique, repeated = _once(intake)
-    left_out = superseded(unique, {judgement.target_id for judgement in intake.feedback})
-    unique = [row for row in unique if row.id not in left_out]
-    new = _unknown(intake, unique, known(lake, unique, batch))
-    repeated += len(unique) - len(new[0]) - new[1]
+    rows, repeated = _once(intake)
+    _resolve(intake.feedback, _aliases(rows))
+    left_out = superseded(rows, {judgement.target_id for judgement in intake.feedback})
+    rows = [row for row in rows if row.id not in left_out]
+    new, clashes = _unknown(intake, rows, known(lake, rows, batch))
+    repeated += len(rows) - len(new) - clashes
     judged = list({judgement.id: judgement for judgement in intake.feedback}.values())
     here = known_feedback(lake, judged, batch)
     judged = [judgement for judgement in judged if judgement.id not in here]
-    answers = restored(lake, judged, {row.id for row in unique}, batch)
+    aliases, answers = late_targets(lake, judged, {row.id for row in rows}, batch)
+    _resolve(judged, aliases)
     hashed = user_hash(lake.secret())
-    main = frames.interactions(new[0], hashed)
+    main = frames.interactions(new, hashed)
     if answers:
         extra = frames.restored_interactions(answers, [conversation_of(answer) for answer in answers])
         main = pl.concat([main, extra.select(main.columns)])
@@ -54,12 +54,23 @@ def collect_batch(
             "superseded": len(left_out),
             "repeated": repeated + len(intake.feedback) - len(judged),
             "quarantined": len(intake.rejected),
-            "ignored": intake.ignored,
         },
         facts={"restored": len(answers), "bytes": sum(piece.end - piece.start for piece, _ in pieces)},
     )
     sides = {"quarantine": frames.quarantine(intake.rejected), "feedback": frames.feedback(judged, hashed)}
     return StepOutput(main, books, sides)
+
+
+def _aliases(rows: Sequence[Row]) -> dict[str, str]:
+    """Other names of rows, and the newest row of that name."""
+    in_time = sorted(rows, key=lambda row: row.found.occurred_at.timestamp() if row.found.occurred_at else 0.0)
+    own = {row.id for row in rows}
+    return {alias: row.id for row in in_time for alias in row.also if alias not in own}
+
+
+def _resolve(feedback: Sequence[Judgement], aliases: Mapping[str, str]) -> None:
+    for judgement in feedback:
+        judgement.target_id = aliases.get(judgement.target_id, judgement.target_id)
 
 
 def _once(intake: Intake) -> tuple[list[Row], int]:

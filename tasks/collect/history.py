@@ -45,8 +45,8 @@ def known(lake: Lake, rows: Sequence[Row], batch: str) -> dict[str, bytes | None
     same = history.filter(pl.col("id").is_in(ids.implode())).select("id", "messages").collect()
     found: dict[str, bytes | None] = {name: _content(messages) for name, messages in same.iter_rows()}
     wanted = set(ids)
-    for _, note in _notes(history):
-        if note["id"] in wanted:
+    for name, note in _notes(history):
+        if note["id"] in wanted and note["id"] != name:
             found.setdefault(note["id"], None)
     return found
 
@@ -59,25 +59,42 @@ def known_feedback(lake: Lake, feedback: Sequence[Judgement], batch: str) -> set
     return set(history.filter(pl.col("id").is_in(ids.implode())).select("id").collect()["id"])
 
 
-def restored(lake: Lake, feedback: Sequence[Judgement], here: Collection[str], batch: str) -> list[Restored]:
-    """The answers that feedback of this batch is about and that earlier batches have inside longer conversations."""
+def late_targets(
+    lake: Lake, feedback: Sequence[Judgement], here: Collection[str], batch: str
+) -> tuple[dict[str, str], list[Restored]]:
+    """What feedback is about that is about no row of its batch.
+
+    Args:
+        lake: where earlier batches are.
+        feedback: of this batch.
+        here: ids of its rows.
+        batch: its id.
+
+    Returns:
+        Other names of earlier rows, and their ids; and the answers that earlier batches have inside longer
+        conversations, to be made rows of their own.
+    """
     late = [judgement for judgement in feedback if judgement.target_id not in here]
     if not late:
-        return []
+        return {}, []
     times = [judgement.found.occurred_at and judgement.found.occurred_at - LATE for judgement in late]
     history = _between(lake.read("interactions").filter(pl.col("batch") != batch), times, upper=False)
     wanted = {judgement.target_id for judgement in late}
     wanted -= set(history.filter(pl.col("id").is_in(list(wanted))).select("id").collect()["id"])
-    places = {note["id"]: (parent, note) for parent, note in _notes(history) if note["id"] in wanted}
+    notes = _notes(history)
+    also = {alias: note["id"] for _, note in notes for alias in note.get("also", ()) if alias in wanted}
+    wanted = {also.get(name, name) for name in wanted}
+    places = {note["id"]: (parent, note) for parent, note in notes if note["id"] in wanted and parent != note["id"]}
     parents = history.filter(pl.col("id").is_in([parent for parent, _ in places.values()])).collect()
     by_id = {row["id"]: row for row in parents.iter_rows(named=True)}
-    found = []
-    for name, (parent, note) in sorted(places.items()):
-        turns = (by_id[parent]["messages"] or [])[: note["messages"]]
-        time = datetime.fromisoformat(note["occurred_at"]) if note["occurred_at"] else None
-        if turns:  # retention may have emptied the conversation
-            found.append(Restored(name, by_id[parent], turns, time, note["model"]))
-    return found
+    return also, [
+        _restored(by_id[parent], note) for _, (parent, note) in sorted(places.items()) if by_id[parent]["messages"]
+    ]
+
+
+def _restored(parent: Mapping[str, Any], note: Mapping[str, Any]) -> Restored:
+    time = datetime.fromisoformat(note["occurred_at"]) if note["occurred_at"] else None
+    return Restored(note["id"], parent, parent["messages"][: note["messages"]], time, note["model"])
 
 
 def _between(rows: pl.LazyFrame, times: Sequence[datetime | None], *, upper: bool = True) -> pl.LazyFrame:
@@ -91,11 +108,19 @@ def _between(rows: pl.LazyFrame, times: Sequence[datetime | None], *, upper: boo
 
 
 def _notes(history: pl.LazyFrame) -> list[tuple[str, dict[str, Any]]]:
-    """(id of the row, note on a request that it superseded) of all rows."""
-    rows = (
-        history.filter(pl.col("metadata").str.contains('"superseded"', literal=True)).select("id", "metadata").collect()
-    )
-    return [(name, note) for name, text in rows.iter_rows() for note in json.loads(text).get("superseded", [])]
+    """What rows keep about other ids, oldest first: (id of the row, note).
+
+    A note is on a request that the row superseded, or on the row itself, with the other names that it has.
+    """
+    noted = pl.col("metadata").str.contains('"superseded"|"also"')
+    rows = history.filter(noted).select("id", "occurred_at", "metadata").sort("occurred_at", "id").collect()
+    found = []
+    for name, _, text in rows.iter_rows():
+        kept = json.loads(text)
+        found += [(name, note) for note in kept.get("superseded", [])]
+        if "also" in kept:
+            found.append((name, {"id": name, "also": kept["also"]}))
+    return found
 
 
 def _content(messages: Sequence[Mapping[str, Any]] | None) -> bytes | None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from tasks.collect.containers import Found, container, records
 from tasks.collect.files import File
 from tasks.collect.formats.registry import parse
 from tasks.collect.plan import Piece
-from tasks.collect.record import BadRecord, Conversation, Feedback, Message
+from tasks.collect.record import BadRecord, Conversation, Feedback, Message, unpacked
 
 TRUE = (True, 1, "true", "True", "yes", "1")
 FALSE = (False, 0, "false", "False", "no", "0")
@@ -28,6 +29,7 @@ class Row:
         said: hash of source, user and all messages: who continues this conversation has it among their `before`.
         before: such hashes of the conversation up to each earlier answer.
         content: hash of the messages alone: tells two records with one id apart.
+        also: other ids that feedback may point at it by.
         superseded: requests that this one extends: id, number of messages, time and model of each.
     """
 
@@ -39,6 +41,7 @@ class Row:
     said: bytes
     before: Sequence[bytes]
     content: bytes
+    also: Sequence[str]
     superseded: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -72,7 +75,6 @@ class Intake:
     rows: list[Row] = field(default_factory=list)
     feedback: list[Judgement] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    ignored: int = 0
 
 
 def read(pieces: Sequence[tuple[Piece, File]], settings: CollectSettings) -> Intake:
@@ -88,28 +90,32 @@ def read(pieces: Sequence[tuple[Piece, File]], settings: CollectSettings) -> Int
         how = container(file)
         if how is None:  # it was one when it was planned, by its name or its bytes, and these are the same bytes
             continue
-        lines_before: int | None = None
+        lines_before = cache(partial(_lines_before, file, piece.start))
         for found in records(file, how, piece.start, piece.end):
             try:
-                _take(intake, sources[piece.source], found, settings)
-            except BadRecord as bad:
-                if lines_before is None:
-                    lines_before = _lines_before(file, piece.start)
-                intake.read += 1
-                intake.rejected.append(_rejected(piece, found, lines_before, str(bad)))
+                bad = _take(intake, sources[piece.source], found, settings)
+            except BadRecord as whole:
+                bad = [whole]
+            intake.read += len(bad)
+            intake.rejected += [_rejected(piece, found, lines_before(), one) for one in bad]
     return intake
 
 
-def _take(intake: Intake, source: Source, found: Found, settings: CollectSettings) -> None:
+def _take(intake: Intake, source: Source, found: Found, settings: CollectSettings) -> list[BadRecord]:
+    """Add what a record holds to the intake, and return the parts of it that cannot be used.
+
+    Raises:
+        BadRecord: all of it cannot be used; nothing was added.
+    """
     if isinstance(found.value, BadRecord):
         raise found.value
     items = parse(found.value, source.format)
     taken = [_row(source, item, found.value, settings) for item in items if isinstance(item, Conversation)]
     judged = list(_judgements(source, [item for item in items if isinstance(item, Feedback)], taken))
-    intake.read += max(1, len(items))
-    intake.ignored += not items
+    intake.read += len(taken) + len(judged)
     intake.rows += taken
     intake.feedback += judged
+    return [item for item in items if isinstance(item, BadRecord)]
 
 
 def _row(source: Source, found: Conversation, record: Mapping[str, Any], settings: CollectSettings) -> Row:
@@ -140,6 +146,7 @@ def _row(source: Source, found: Conversation, record: Mapping[str, Any], setting
         said=whole,
         before=[answer for answer in answers if answer != whole],
         content=content.digest(),
+        also=[digest(source.name, alias) for alias in found.aliases],
     )
 
 
@@ -155,26 +162,24 @@ def message_content(turns: Sequence[Message]) -> bytes:
 
 
 def consent(found: Conversation, record: Mapping[str, Any], settings: CollectSettings) -> bool:
-    """Whether a conversation may be learned from: what the record says, in itself or in its metadata.
+    """Whether a conversation may be learned from: what the record says, in itself or in its metadata; one no is a no.
 
     Raises:
         BadRecord: it says something that is neither yes nor no.
     """
-    said = next((place[settings.consent_field] for place in _places(found, record, settings.consent_field)), None)
-    if said is None:
-        return settings.default_consent
-    if isinstance(said, str | int) and (said in TRUE or said in FALSE):
-        return said in TRUE
-    raise BadRecord(f"{settings.consent_field} is {str(said)[:40]!r}, neither true nor false")
+    said = [place[settings.consent_field] for place in _places(found, record, settings.consent_field)]
+    for answer in said:
+        if not isinstance(answer, str | int) or answer not in TRUE + FALSE:
+            raise BadRecord(f"{settings.consent_field} is {str(answer)[:40]!r}, neither true nor false")
+    return all(answer in TRUE for answer in said) if said else settings.default_consent
 
 
 def _places(found: Conversation, record: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
-    """Where consent may stand, nearest first; in what was not said there is nothing to find."""
-    request = record.get("request")
-    inner = request.get("metadata") if isinstance(request, dict) else None
-    for place in (record, record.get("metadata"), inner, found.metadata):
-        if isinstance(place, Mapping) and place.get(key) is not None:
-            yield place
+    """Where consent may stand and does: the record, its metadata, what was kept of the metadata inside it."""
+    for place in (record, record.get("metadata"), found.metadata, *found.metadata.values()):
+        opened = unpacked(place)
+        if isinstance(opened, Mapping) and opened.get(key) is not None:
+            yield opened
 
 
 def _judgements(source: Source, found: Sequence[Feedback], rows: Sequence[Row]) -> Iterator[Judgement]:
@@ -190,14 +195,19 @@ def _judgements(source: Source, found: Sequence[Feedback], rows: Sequence[Row]) 
         yield Judgement(digest(source.name, "feedback", name), target_id, source, item)
 
 
-def _rejected(piece: Piece, found: Found, lines_before: int, reason: str) -> Rejected:
-    raw = found.raw or orjson.dumps(found.value, default=str) if not isinstance(found.value, BadRecord) else found.raw
+def _rejected(piece: Piece, found: Found, lines_before: int, bad: BadRecord) -> Rejected:
+    if bad.part is not None:
+        raw = orjson.dumps(bad.part, default=str)
+    elif found.raw or isinstance(found.value, BadRecord):
+        raw = found.raw
+    else:
+        raw = orjson.dumps(found.value, default=str)
     return Rejected(
-        id=digest(piece.source, piece.uri, str(piece.start), str(found.position), raw, reason),
+        id=digest(piece.source, piece.uri, str(piece.start), str(found.position), raw, str(bad)),
         source=piece.source,
         uri=piece.uri,
         position=lines_before + found.position,
-        reason=reason,
+        reason=str(bad),
         content=raw.decode("utf-8", "replace"),
     )
 

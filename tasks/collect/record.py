@@ -31,7 +31,16 @@ UNITS = (1e17, 1e9), (1e14, 1e6), (1e11, 1e3)
 
 
 class BadRecord(Exception):  # noqa: N818 - the record is bad, the program is not
-    """A record that cannot be used; the message is the reason that goes to quarantine."""
+    """A record that cannot be used; the message is the reason that goes to quarantine.
+
+    Args:
+        reason: why.
+        part: which part of the record, when the rest of it can be used.
+    """
+
+    def __init__(self, reason: str, part: Any = None) -> None:
+        super().__init__(reason)
+        self.part = part
 
 
 class Message(NamedTuple):
@@ -51,6 +60,7 @@ class Conversation:
     Args:
         messages: all turns, the answer last.
         native_id: the id that the product gave it, which feedback points at; None: its content stands for it.
+        aliases: other ids that feedback may point at it by, such as its trace; the newest conversation has an alias.
         conversation: the product's id of the conversation, where it logs one.
         user: who asked, as logged; only its keyed hash is stored.
         metadata: what else is worth keeping.
@@ -64,6 +74,7 @@ class Conversation:
     model: str | None = None
     tools: str | None = None
     kind: str = "conversation"
+    aliases: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -234,6 +245,16 @@ def first(record: Record, *keys: str) -> Any:
 def kept(record: Record, keys: Iterable[str]) -> dict[str, Any]:
     """Those of `keys` that are there, as metadata."""
     return {key: record[key] for key in keys if record.get(key) is not None}
+
+
+def unpacked(value: Any) -> Any:
+    """JSON that is written as text, as its value; everything else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:

@@ -46,6 +46,8 @@ def metadata(row: Row) -> str | None:
     values = dict(row.found.metadata)
     if row.superseded:
         values["superseded"] = row.superseded
+    if row.also:
+        values["also"] = row.also
     return json.dumps(values, ensure_ascii=False, default=str) if values else None
 
 

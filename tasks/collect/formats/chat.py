@@ -1,4 +1,4 @@
-"""Chats: logs of the OpenAI chat-completions API, and rows with a list of messages."""
+"""Chats: logs of the OpenAI chat-completions API, and rows with a list of messages or of ShareGPT's turns."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from tasks.collect.record import (
     BadRecord,
     Conversation,
-    Feedback,
     Item,
     Message,
     Record,
@@ -17,6 +16,7 @@ from tasks.collect.record import (
     mapping,
     message,
     messages,
+    text,
     time,
     word,
 )
@@ -68,18 +68,25 @@ def parse_messages(record: Record) -> Iterable[Item]:
     yield conversation(record, answered(messages(listed(record.get("messages")))))
 
 
-def is_kto(record: Record) -> bool:
-    return "messages" in record and "label" in record
+def is_sharegpt(record: Record) -> bool:
+    return isinstance(record.get("conversations"), list)
 
 
-def parse_kto(record: Record) -> Iterable[Item]:
-    """`{messages, label}`: a conversation, and a thumb up or down for its answer."""
-    label = record.get("label")
-    if not isinstance(label, bool):
-        raise BadRecord("the label is neither true nor false")
-    found = conversation(record, answered(messages(listed(record.get("messages")))))
-    yield found
-    yield Feedback("thumb", value=1.0 if label else -1.0, user=found.user, occurred_at=found.occurred_at)
+def parse_sharegpt(record: Record) -> Iterable[Item]:
+    """`{conversations: [{from, value}], system?, tools?}`."""
+    turns = [said_by(turn) for turn in record["conversations"]]
+    if system := text(record.get("system"), "the system prompt"):
+        turns.insert(0, Message("system", system))
+    if not turns:
+        raise BadRecord("there are no messages")
+    yield conversation(record, answered(turns))
+
+
+def said_by(turn: Any) -> Message:
+    """A turn as `{role, content}` or, in ShareGPT's words, `{from, value}`."""
+    if isinstance(turn, dict) and "from" in turn:
+        return message(turn, "from", "value")
+    return message(turn)
 
 
 def conversation(record: Record, turns: Iterable[Message]) -> Conversation:

@@ -6,6 +6,14 @@ from typing import Any
 from tasks.collect.record import KINDS, BadRecord, Feedback, Item, Record, first, text, time, word
 
 THUMBS = {"up": 1.0, "down": -1.0, "1": 1.0, "-1": -1.0, "true": 1.0, "false": -1.0}
+LIKED = {
+    *("up", "thumbs_up", "like", "liked", "good", "positive", "pass", "yes", "true"),
+    *("correct", "relevant", "helpful", "accurate"),
+}
+DISLIKED = {
+    *("down", "thumbs_down", "dislike", "disliked", "bad", "negative", "fail", "no", "false"),
+    *("incorrect", "irrelevant", "not_relevant", "not_helpful", "unhelpful", "inaccurate"),
+}
 
 
 def is_feedback(record: Record) -> bool:
@@ -65,3 +73,28 @@ def value_of(kind: str, value: Any) -> float | None:
             raise BadRecord("a rating outside 0 to 1")
         return rating
     return None
+
+
+def liked(label: Any) -> float | None:
+    """What a label of an evaluation says as a thumb; None when it is not one of praise or blame."""
+    said = str(label).strip().lower().replace(" ", "_").replace("-", "_")
+    return 1.0 if said in LIKED else -1.0 if said in DISLIKED else None
+
+
+def rated(score: Any, *, boolean: bool = False) -> tuple[str, float]:
+    """A number as (kind, value): a yes or no and -1 are thumbs, 0 to 1 is a rating.
+
+    Raises:
+        BadRecord: it is on no scale that is known.
+    """
+    try:
+        number = float(score)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if boolean and number in (0, 1):
+        return "thumb", 2 * number - 1
+    if number == -1:
+        return "thumb", -1.0
+    if 0 <= number <= 1:
+        return "rating", number
+    raise BadRecord("a score outside 0 to 1")
