@@ -1,6 +1,7 @@
 """A vLLM server of our own: started in its own environment, used, and ended with all its children."""
 
 import contextlib
+import contextvars
 import logging
 import os
 import secrets
@@ -87,7 +88,8 @@ def serve(command: Sequence[str], *, start_timeout: float) -> Iterator[Server]:
         start_new_session=True,
     )
     server = Server(process, f"http://127.0.0.1:{port}/v1", key)
-    reader = threading.Thread(target=_forward_log, args=(server,), daemon=True)
+    # Prefect finds the run that a line belongs to in the context, which a thread does not inherit
+    reader = threading.Thread(target=contextvars.copy_context().run, args=(_forward_log, server), daemon=True)
     reader.start()
     try:
         _wait_healthy(server, f"http://127.0.0.1:{port}/health", start_timeout)

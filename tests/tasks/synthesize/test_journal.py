@@ -1,0 +1,90 @@
+"""The journal: nothing that was answered is asked for again, not even after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tasks.lm.generate import Completion
+from tasks.synthesize.client import Client
+from tasks.synthesize.endpoint import connect
+from tasks.synthesize.engine import Failure, Request, Sampling
+from tasks.synthesize.journal import open_journal
+from tests.tasks.synthesize.scripted_api import scripted_api
+
+SAMPLING = Sampling(max_new_tokens=16, temperature=0.5, top_p=0.9)
+REQUESTS = [Request(({"role": "user", "content": f"question {number}"},), seed=number) for number in range(40)]
+
+KILLED_HALFWAY = """
+import os, signal, sys
+from pathlib import Path
+from tasks.synthesize.client import Client
+from tasks.synthesize.endpoint import connect
+from tasks.synthesize.journal import open_journal
+from tests.tasks.synthesize.test_journal import REQUESTS, SAMPLING
+
+class Halfway(Client):
+    def _note(self, key, outcome):
+        super()._note(key, outcome)
+        if self.usage.sent == len(REQUESTS) // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+with open_journal(Path(sys.argv[2])) as journal:
+    Halfway(connect([sys.argv[1]], model=None, key=None, in_flight=1), journal).ask(REQUESTS, SAMPLING, "test")
+"""
+
+
+def test_a_killed_run_sends_only_the_rest_when_it_is_resumed(tmp_path: Path):
+    with scripted_api(lambda body, _: "to " + body["messages"][0]["content"]) as api:
+        root = Path(__file__).parents[3]
+        killed = subprocess.run([sys.executable, "-c", KILLED_HALFWAY, api.url, str(tmp_path)], cwd=root, check=False)
+        assert killed.returncode == -signal.SIGKILL
+        before = len(api.asked)
+        with open_journal(tmp_path) as journal:
+            client = Client(connect([api.url], model=None, key=None), journal)
+            outcomes = client.ask(REQUESTS, SAMPLING, "test")
+        assert [outcome.text for outcome in outcomes] == [f"to question {number}" for number in range(40)]
+        assert client.usage.reused == 20
+        assert before in {20, 21}  # one may have been on its way
+        assert len(api.asked) - before == 20
+
+
+def test_what_a_request_depends_on_is_what_tells_it_apart(tmp_path: Path):
+    with scripted_api(lambda body, _: "fine") as api, open_journal(tmp_path) as journal:
+        engine = connect([api.url], model=None, key=None)
+        client = Client(engine, journal)
+        one = REQUESTS[0]
+        client.ask([one, one], SAMPLING, "test")
+        assert len(api.asked) == 1
+        client.ask([one, Request(({**one.messages[0], "name": None},), one.seed)], SAMPLING, "test")
+        assert len(api.asked) == 1
+        client.ask([Request(one.messages, seed=99)], SAMPLING, "test")
+        client.ask([one], Sampling(17, 0.5, 0.9), "test")
+        assert len(api.asked) == 3
+
+
+def test_failures_are_not_kept(tmp_path: Path):
+    with (
+        scripted_api(lambda _, before: (400, b"no") if before == 0 else "yes") as api,
+        open_journal(tmp_path) as journal,
+    ):
+        client = Client(connect([api.url], model=None, key=None), journal)
+        assert isinstance(client.ask(REQUESTS[:1], SAMPLING, "test")[0], Failure)
+        assert client.ask(REQUESTS[:1], SAMPLING, "test") == [Completion("yes", finished=True, tokens=1)]
+        assert (client.usage.sent, client.usage.failed) == (2, 1)
+
+
+def test_two_writers_at_once(tmp_path: Path):
+    pids = []
+    for writer in range(2):
+        pid = os.fork()
+        if not pid:
+            with open_journal(tmp_path) as journal:
+                for number in range(200):
+                    journal.add(f"key {number}", Completion(f"by {writer}", finished=True, tokens=1))
+            os._exit(0)
+        pids.append(pid)
+    assert all(os.waitpid(pid, 0)[1] == 0 for pid in pids)
+    with open_journal(tmp_path) as journal:
+        assert len(journal.find([f"key {number}" for number in range(1000)])) == 200
