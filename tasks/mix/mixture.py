@@ -59,6 +59,7 @@ def make_mixture(
     tokens = Tokens(load_tokenizer(model), max_length)
     template = template_hash(tokens.tokenizer)
     if stage == "dpo":
+        settings = settings.model_copy(update={"general_share": 0.0})  # nobody compares answers of the general set
         candidates = pairs(lake, batch, settings.max_rows, seed)
         texts = pair_texts(lake, batch, candidates.rows)
     else:

@@ -12,7 +12,8 @@ from storage.progress import progress
 from storage.tables import TABLES
 from tasks.lm.template import TemplateError, encode, is_document, render
 from tasks.mix.select import until
-from tasks.text.conversation import user_text
+from tasks.text.contamination import contaminated
+from tasks.text.conversation import dialogue, user_text
 
 View = dict[str, Any]
 """The columns of a mixture that a stage reads, with `tokens` and `trained_tokens`."""
@@ -39,8 +40,8 @@ class Tokens:
 def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their messages, the answer that somebody wrote instead, and the answers somebody disliked.
 
-    Columns: those of `candidates`, messages, edit, rejected (list), and in_holdout: whether the same words, case and
-    spaces aside, are in the sealed holdout.
+    Columns: those of `candidates`, messages, edit, rejected (list), and in_holdout: whether it gives away a part of the
+    sealed holdout (see `tasks.text.contamination`).
     """
     curated = until(lake.read("curated"), batch)
     rows = candidates.lazy().join(curated.select("id", "messages"), on="id", how="left", maintain_order="left")
@@ -51,14 +52,14 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
     if stage == "sft":
         rows = rows.join(edits, on="id", how="left", maintain_order="left")
         rows = rows.join(worse, on="id", how="left", maintain_order="left")
-    return _marked(lake, batch, rows.collect(), "messages")
+    return _marked(lake, batch, rows.collect(), "messages", ["edit"] if stage == "sft" else [])
 
 
 def pair_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their prompt, chosen and rejected text, and in_holdout."""
     said = until(lake.read("preferences"), batch).select("id", "prompt", "chosen", "rejected")
     rows = candidates.lazy().join(said, on="id", how="left", maintain_order="left")
-    return _marked(lake, batch, rows.collect(), "prompt")
+    return _marked(lake, batch, rows.collect(), "prompt", ["chosen", "rejected"])
 
 
 def make_views(
@@ -136,15 +137,10 @@ def _answer(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
 
 
-def _marked(lake: Lake, batch: str, rows: pl.DataFrame, messages: str) -> pl.DataFrame:
-    """`rows` with in_holdout. The holdout's texts are compared, never kept: one pass, streaming."""
-    sealed = until(lake.read("curated"), batch).filter(pl.col("split") == "holdout").select(words=_words(user_text()))
-    words = rows.lazy().select("id", words=_words(user_text(messages)))
-    shared = words.filter(pl.col("words") != "").join(sealed, on="words", how="semi").select("id")
-    found = shared.collect(engine="streaming")["id"].to_list()
-    return rows.with_columns(in_holdout=pl.col("id").is_in(found))
-
-
-def _words(text: pl.Expr) -> pl.Expr:
-    """A text with case, spacing and Unicode form evened out."""
-    return text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+def _marked(lake: Lake, batch: str, rows: pl.DataFrame, messages: str, answers: list[str]) -> pl.DataFrame:
+    """`rows` with in_holdout. Of the holdout only keyed hashes are known here."""
+    sealed = until(lake.read("sealed"), batch).collect()
+    whole = pl.concat_str(dialogue(messages), *answers, separator="\n", ignore_nulls=True)
+    texts = rows.select(asked=user_text(messages), whole=whole)
+    found = [contaminated(text, sealed, lake.secret())["row"] for text in texts]
+    return rows.with_columns(in_holdout=pl.int_range(pl.len()).is_in(pl.concat(found).to_list()))

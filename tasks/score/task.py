@@ -14,6 +14,7 @@ from tasks.lm.load import LanguageModel, load
 from tasks.score import signals
 from tasks.score.by_model import score_by_model
 from tasks.score.reward import reward_head
+from tasks.score.sealed import sealed_rows
 from tasks.text.conversation import last_answer, whole_text
 
 
@@ -43,7 +44,8 @@ def score(
             scored = pl.concat(
                 [scored, _by_model(lake, scored, scrubbed.batch, settings, model, seed)], how="horizontal"
             )
-        return StepOutput(scored, Books(rows.height + repeats, {"curated": rows.height, "duplicates": repeats}))
+        books = Books(rows.height + repeats, {"curated": rows.height, "duplicates": repeats})
+        return StepOutput(scored, books, sides={"sealed": sealed_rows(rows, lake.secret())})
 
     return run_step(
         lake,

@@ -17,6 +17,7 @@ from hashlib import blake2b
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from tasks.text.hashing import I64, U64, siphash
 from tasks.text.words import OPERATOR_FLAG, tokenize
@@ -62,11 +63,8 @@ def seal(ids: pl.Series, texts: pl.Series, key: bytes) -> pl.DataFrame:
         `id`, `exact` (hash of all words), `grams` (hashes of the 8-grams, in order; none in a shorter text).
     """
     exact, hashes, offsets = _grams(texts, key)
-    grams = pl.Series(hashes.view(np.int64)).implode()
-    lists = pl.DataFrame({"from": offsets[:-1], "size": np.diff(offsets)}).select(
-        grams=pl.lit(grams).list.slice(pl.col("from"), pl.col("size"))
-    )
-    return pl.DataFrame({"id": ids, "exact": exact.view(np.int64), "grams": lists["grams"]}, schema=SEALED)
+    grams = pl.Series(pa.LargeListArray.from_arrays(offsets, hashes.view(np.int64)))
+    return pl.DataFrame({"id": ids, "exact": exact.view(np.int64), "grams": grams}, schema=SEALED)
 
 
 def contaminated(texts: pl.Series, sealed: pl.DataFrame, key: bytes) -> pl.DataFrame:

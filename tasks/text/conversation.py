@@ -23,6 +23,11 @@ def whole_text(messages: str = "messages") -> pl.Expr:
     return contents(messages).list.join("\n")
 
 
+def dialogue(messages: str = "messages") -> pl.Expr:
+    """What users, assistants and documents say, one turn a line; system prompts and tools' output left out."""
+    return contents(messages, "user", "assistant", "document").list.join("\n")
+
+
 def last_answer(messages: str = "messages") -> pl.Expr:
     """The last message's text if the assistant wrote it, else null."""
     last = pl.col(messages).list.last()

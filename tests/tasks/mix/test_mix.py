@@ -14,9 +14,11 @@ from storage.publish import publish
 from storage.registry import Model, register
 from storage.snapshot import digest
 from tasks.mix.task import Mixture, mix
+from tasks.score.sealed import sealed_rows
 from tests.tiny_model import make_tiny_model
 
 BATCH = "0001-aaaaaaaa"
+SECRET = "It left our house on Monday and will be with you within three days, unless it rains."
 OPEN = SelectSettings(perplexity_quantiles=(0, 1))
 
 
@@ -48,7 +50,9 @@ def talk(name: str, question: str = "", answer: str = "", **columns: Any) -> dic
 
 
 def curate(lake: Lake, rows: list[dict[str, Any]], batch: str = BATCH) -> None:
-    publish(lake, "curated", pl.DataFrame(rows, infer_schema_length=None), step="score", batch=batch, key=digest(batch))
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    publish(lake, "curated", frame, step="score", batch=batch, key=digest(batch))
+    publish(lake, "sealed", sealed_rows(frame, lake.secret()), step="score", batch=batch, key=digest(batch))
 
 
 def prefer(lake: Lake, rows: list[dict[str, Any]]) -> None:
@@ -91,15 +95,16 @@ def test_every_rule_leaves_its_rows_out_and_the_books_say_so(tmp_path: Path, mod
             talk("unanswered", messages=[{"role": "user", "content": "Is there anybody at all?"}]),
             talk("long", answer="and on " * 400),
             talk("copied", question="  WHERE is\nmy parcel?"),
-            talk("sealed", question="Where is my parcel?", split="holdout"),
+            talk("contained", answer=f"As we said before: {SECRET}"),
+            talk("sealed", question="Where is my parcel?", answer=SECRET, split="holdout"),
             talk("unsure", split="validation"),
         ],
     )
     mixture = run(lake, model)
     assert rows_of(lake, mixture)["id"].to_list() == ["good"]
     reasons = ["too_short", "repetitive", "symbols", "refusal", "low_reward", "no_answer", "too_long", "in_holdout"]
-    assert books_of(lake) == {"mixed": 1.0} | dict.fromkeys(reasons, 1.0)
-    assert manifest_of(lake, mixture)["dropped"] == dict.fromkeys(reasons, 1)
+    assert books_of(lake) == {"mixed": 1.0} | dict.fromkeys(reasons, 1.0) | {"in_holdout": 2.0}
+    assert manifest_of(lake, mixture)["dropped"] == dict.fromkeys(reasons, 1) | {"in_holdout": 2}
 
 
 def test_perplexity_cuts_both_ends_of_a_language_that_has_enough_rows(tmp_path: Path, model: str) -> None:

@@ -83,7 +83,8 @@ def test_another_key_finds_nothing():
 
 
 def test_nothing_gives_nothing():
-    empty = pl.DataFrame(schema=SEALED)
+    empty = seal(pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.String), KEY)
+    assert empty.schema == pl.Schema(SEALED)
     assert contaminated(pl.Series([LONG]), empty, KEY).is_empty()
     assert contaminated(pl.Series([], dtype=pl.String), empty, KEY).is_empty()
     assert found(["", "   "], ["", LONG]) == []
