@@ -11,7 +11,7 @@ class Comparison:
 
     Args:
         name: of the metric.
-        role: primary, guardrail or info.
+        role: primary, guardrail, veto or info.
         better: lower or higher.
         champion: mean over the items, by weight, of the model that serves.
         challenger: the same of the model that wants to.
@@ -21,7 +21,8 @@ class Comparison:
         items: how many items both models were scored on.
         groups: how many conversations these belong to: what the bounds rest on.
         limit: by how much the challenger may be worse; None where nothing hangs on it.
-        passed: whether `lower` is above `-limit`; None where nothing hangs on it.
+        passed: whether the metric allows a promotion: `lower` is above `-limit`, or a veto is not raised; None where
+            nothing hangs on it.
     """
 
     name: str
@@ -53,6 +54,11 @@ class Evidence:
 
     metrics: tuple[Comparison, ...] = ()
     samples: tuple[Sample, ...] = ()
+
+    @property
+    def primary(self) -> Comparison | None:
+        """The comparison that decides."""
+        return next((metric for metric in self.metrics if metric.role == "primary"), None)
 
     def to_dict(self) -> dict[str, Any]:
         """What `promotions.evidence` holds as JSON."""

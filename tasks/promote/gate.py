@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from storage.evidence import Comparison
 from storage.snapshot import digest
@@ -30,7 +31,8 @@ class Metric:
 
     Args:
         name: of the metric.
-        role: primary (must be proven better), guardrail (must be proven not worse than `limit`) or info.
+        role: primary (must be proven better), guardrail (must be proven not worse than `limit`), veto (must not be
+            proven worse; for yes/no scores of few items) or info.
         better: lower or higher.
         limit: by how much a guardrail may be worse, in the metric's unit.
         label: what it is called in a sentence.
@@ -78,7 +80,10 @@ def compare(metric: Metric, scores: Scores, *, confidence: float, resamples: int
     weights = _by_group(scores.weight, scores.group)
     gains = _by_group(sign * scores.weight * (scores.challenger - scores.champion), scores.group)
     lower, upper = bounds(gains, weights, confidence=confidence, resamples=resamples, seed=[seed, _number(metric.name)])
-    limit = None if metric.role == "info" else metric.limit
+    limit = metric.limit if metric.role in {"primary", "guardrail"} else None
+    passed = None if limit is None else lower > -limit
+    if metric.role == "veto":
+        passed = not proven_worse(gains, confidence=confidence)
     return Comparison(
         name=metric.name,
         role=metric.role,
@@ -91,8 +96,29 @@ def compare(metric: Metric, scores: Scores, *, confidence: float, resamples: int
         items=len(scores.weight),
         groups=len(weights),
         limit=limit,
-        passed=None if limit is None else lower > -limit,
+        passed=passed,
     )
+
+
+def proven_worse(gains: Floats, *, confidence: float) -> bool:
+    """Whether more groups lost than chance allows: exact sign test, for yes/no scores that of McNemar (1947).
+
+    Args:
+        gains: differences by group; above 0 the challenger is better.
+        confidence: one-sided.
+    """
+    lost, changed = int((gains < 0).sum()), int((gains != 0).sum())
+    return bool(binom.sf(lost - 1, changed, 0.5) <= 1 - confidence)
+
+
+def spent(confidence: float, failures: int) -> float:
+    """The confidence that the next challenger must reach after so many others failed against the same champion.
+
+    Of the error that is allowed over a champion's whole time, the k-th challenger gets the share 6 / (pi k)^2; these
+    shares add up to 1, so with any number of nights the chance that a champion falls to one that is no better stays
+    below `1 - confidence` (alpha spending: Lan and DeMets, "Discrete sequential boundaries for clinical trials", 1983).
+    """
+    return 1 - (1 - confidence) * 6 / (math.pi * (failures + 1)) ** 2
 
 
 def bounds(
@@ -147,7 +173,7 @@ def judge(
     """The verdict: promote what is proven better, reject what is proven worse, hold the rest.
 
     Args:
-        metrics: what counts; those of role info are left aside.
+        metrics: what counts; those of role info are left aside, and a veto that was not measured.
         comparisons: by these metrics, in any order; one that is missing decides nothing.
         min_items: conversations that a comparison needs to decide anything.
         faults: other reasons to reject, as sentences.
@@ -161,7 +187,10 @@ def judge(
         comparison = found.get(metric.name)
         if metric.role == "info":
             continue
-        if comparison is None or comparison.groups < min_items:
+        if metric.role == "veto":
+            if comparison is not None and not comparison.passed:
+                rejected.append(f"{_seen(metric, comparison)}: proven worse.")
+        elif comparison is None or comparison.groups < min_items:
             held.append(_too_few(metric, comparison, min_items))
         elif comparison.passed:
             passed.append(f"{_seen(metric, comparison)}: {_proven(metric)}.")
@@ -188,8 +217,9 @@ def needed(comparison: Comparison) -> int | None:
 def _seen(metric: Metric, comparison: Comparison) -> str:
     """The figures: "Loss on endorsed answers 2.310 -> 2.190 nats per token (better by 0.120, ...)"."""
     side = "better" if comparison.delta >= 0 else "worse"
+    unit = f" {metric.unit}" if metric.unit else ""
     return (
-        f"{metric.label} {comparison.champion:.3f} -> {comparison.challenger:.3f} {metric.unit} "
+        f"{metric.label} {comparison.champion:.3f} -> {comparison.challenger:.3f}{unit} "
         f"({side} by {abs(comparison.delta):.3f}, between {comparison.lower:+.3f} and {comparison.upper:+.3f}; "
         f"{comparison.items:,} items of {comparison.groups:,} conversations)"
     )

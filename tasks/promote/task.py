@@ -1,15 +1,18 @@
 """The promote step: evaluations in, a verdict out, and with it the champion."""
 
+import json
 import logging
 
+import polars as pl
 from prefect import task
 
 from configs.settings import PromoteSettings
+from storage.evidence import Evidence
 from storage.lake import Lake
-from storage.registry import Decision, Model, decide
+from storage.registry import Decision, Model, decide, first, promotions
 from storage.snapshot import Snapshot
-from tasks.promote.evidence import gather, metrics
-from tasks.promote.gate import judge
+from tasks.promote.evidence import Contest, agreement, gather, metrics
+from tasks.promote.gate import judge, spent
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +35,50 @@ def promote(
         LakeError: another model became champion since the run began.
     """
     rows = lake.scan(evaluation).collect()
-    evidence = gather(rows, champion.id, challenger.id, settings, seed)
+    contest = Contest(champion.id, challenger.id, first(lake, challenger).id)
+    failures = _failures(lake, contest, evaluation.batch, settings) if settings.repeated_nights == "spend" else 0
+    confidence = spent(settings.confidence, failures) if settings.repeated_nights == "spend" else settings.confidence
+    evidence = gather(rows, contest, settings, primary_confidence=confidence, seed=seed)
+    agreed = agreement(rows, challenger.id)
     verdict, reasons = judge(
-        metrics(settings),
+        metrics(settings, contest),
         evidence.metrics,
         min_items=settings.min_items,
-        faults=_faults(champion, challenger),
+        faults=_faults(champion, challenger, agreed, settings),
     )
-    decision = Decision(challenger.id, champion.id, verdict, reasons, evidence.to_dict())
+    notes = [f"Sure means {confidence:.1%} here: challenger number {failures + 1} against this champion."]
+    if agreed is not None:
+        notes.append(f"The merged model and its adapter choose the same token in {agreed:.1%} of cases.")
+    decision = Decision(challenger.id, champion.id, verdict, [*reasons, *notes], evidence.to_dict())
     decide(lake, decision, batch=evaluation.batch)
     log.info("promote: %s %s: %s", verdict, challenger.id, " ".join(reasons))
     return decision
 
 
-def _faults(champion: Model, challenger: Model) -> list[str]:
-    if champion.template_hash == challenger.template_hash:
-        return []
-    return ["The chat template changed in training: the server would format prompts otherwise than the training did."]
+def _failures(lake: Lake, contest: Contest, batch: str, settings: PromoteSettings) -> int:
+    """How many other challengers were compared with this champion on enough items, and did not replace it."""
+    past = promotions(lake).filter(pl.col("champion") == contest.champion, pl.col("verdict").is_in(["hold", "reject"]))
+    others = past.filter((pl.col("batch") != batch) | (pl.col("model") != contest.challenger))
+    return len(
+        {
+            (row["batch"], row["model"])
+            for row in others.iter_rows(named=True)
+            if (primary := Evidence.from_dict(json.loads(row["evidence"])).primary) is not None
+            and primary.groups >= settings.min_items
+        }
+    )
+
+
+def _faults(champion: Model, challenger: Model, agreed: float | None, settings: PromoteSettings) -> list[str]:
+    """What rejects a model whatever it scored."""
+    faults = []
+    if champion.template_hash != challenger.template_hash:
+        faults.append(
+            "The chat template changed in training: the server would format prompts otherwise than the training did."
+        )
+    if agreed is not None and agreed < settings.min_agreement:
+        faults.append(
+            f"The merged model chooses another token than its adapter in {1 - agreed:.1%} of cases "
+            f"({1 - settings.min_agreement:.1%} are allowed): merging lost part of the training."
+        )
+    return faults

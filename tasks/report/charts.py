@@ -143,7 +143,9 @@ def outcome(comparison: Comparison) -> str:
         return "info"
     if comparison.passed:
         return "better"
-    return "worse" if comparison.upper < -(comparison.limit or 0.0) else "open"
+    if comparison.role == "veto" or comparison.upper < -(comparison.limit or 0.0):
+        return "worse"
+    return "open"
 
 
 def figure(value: float) -> str:

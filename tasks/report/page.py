@@ -13,6 +13,7 @@ from tasks.report.content import content
 METRICS: Mapping[str, tuple[str, str]] = {
     "holdout_loss": ("Loss on answers somebody endorsed", "nats per token"),
     "general_loss": ("Loss on general text", "nats per token"),
+    "general_loss_since_first": ("Loss on general text since the first model", "nats per token"),
     "preference_accuracy": ("Preferred answer is the likelier one", "share"),
     "stop_rate": ("Answers that end by themselves", "share"),
     "empty_rate": ("Empty answers", "share"),
@@ -45,13 +46,15 @@ def render(lake: Lake, batch: str) -> str:
 
 
 def title(metric: str) -> str:
-    """What a metric is called."""
-    return METRICS[metric][0] if metric in METRICS else metric.replace("_", " ").capitalize()
+    """What a metric is called; of a slice, `metric:slice`, with the slice."""
+    name, _, part = metric.partition(":")
+    words = METRICS[name][0] if name in METRICS else name.replace("_", " ").capitalize()
+    return f"{words}: {part}" if part else words
 
 
 def unit(metric: str) -> str:
     """Its unit, or nothing."""
-    return METRICS[metric][1] if metric in METRICS else ""
+    return METRICS.get(metric.partition(":")[0], ("", ""))[1]
 
 
 def score(value: float, metric: str) -> str:

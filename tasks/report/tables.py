@@ -96,7 +96,7 @@ class Verdict:
     @property
     def primary(self) -> Comparison | None:
         """The comparison that decides."""
-        return next((metric for metric in self.evidence.metrics if metric.role == "primary"), None)
+        return self.evidence.primary
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.promote.gate import Metric, Scores, compare
+from tasks.promote.gate import Metric, Scores, compare, spent
 from tests.bench._table import show
 
 METRIC = Metric("holdout_loss", "primary", "lower")
@@ -17,21 +17,17 @@ CONVERSATIONS = (10, 20, 60, 200)
 HEADLINE = 60
 SPREAD = 0.2  # nats per token, of an item's difference; as seen between two checkpoints of one model
 EFFECT = 0.06  # nats per token: the improvement whose power is shown
+NIGHTS = 30
 SHARED = 0.5  # of an item's variance, by its conversation
 
 
 def run(*, quick: bool) -> dict[str, Any]:
-    """False promotions, with conversations resampled and with items resampled; and power."""
+    """False promotions, with conversations resampled and with items resampled; power; and false promotions in a month."""
     trials, resamples = (400, 500) if quick else (2000, 2000)
+    months, month_resamples = (40, 1000) if quick else (300, 5000)
     rows, figures = [], {}
     for conversations in CONVERSATIONS:
-        null = [_made(conversations, 0.0, trial) for trial in range(trials)]
-        better = [_made(conversations, EFFECT, trial) for trial in range(trials)]
-        rates = {
-            "false_promotion_rate": _promoted(null, resamples),
-            "naive_false_promotion_rate": _promoted([_as_items(scores) for scores in null], resamples),
-            "power": _promoted(better, resamples),
-        }
+        rates = _rates(conversations, trials, resamples)
         rows.append([conversations, *(f"{rate:.1%}" for rate in rates.values())])
         if conversations == HEADLINE:
             figures = rates
@@ -40,8 +36,41 @@ def run(*, quick: bool) -> dict[str, Any]:
         ["conversations", "promoted though equal", "... by resampling items", "promoted when better"],
         rows,
     )
-    noise = 3 * (0.05 * 0.95 / trials) ** 0.5
-    return figures | {"trials": trials, "conversations": HEADLINE, "effect": EFFECT, "allowed": round(0.05 + noise, 4)}
+    spending, ignoring = _months(months, month_resamples)
+    show(
+        f"{months} months of {NIGHTS} nights with challengers that are no better, {HEADLINE} conversations",
+        ["repeated_nights", "months with a promotion"],
+        [["spend", f"{spending:.1%}"], ["ignore", f"{ignoring:.1%}"]],
+    )
+    return figures | {
+        "allowed": round(0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5, 4),
+        "conversations": HEADLINE,
+        "effect": EFFECT,
+        "false_promotion_rate_of_a_month": spending,
+        "false_promotion_rate_of_a_month_without_spending": ignoring,
+        "trials": trials,
+    }
+
+
+def _rates(conversations: int, trials: int, resamples: int) -> dict[str, float]:
+    null = [_made(conversations, 0.0, trial) for trial in range(trials)]
+    better = [_made(conversations, EFFECT, trial) for trial in range(trials)]
+    return {
+        "false_promotion_rate": _promoted(null, resamples),
+        "naive_false_promotion_rate": _promoted([_as_items(scores) for scores in null], resamples),
+        "power": _promoted(better, resamples),
+    }
+
+
+def _months(months: int, resamples: int) -> tuple[float, float]:
+    """Share of months in which a challenger that is no better is promoted: with error spent over nights, and without."""
+    spending, ignoring = np.zeros(months, dtype=bool), np.zeros(months, dtype=bool)
+    for month in range(months):
+        for night in range(NIGHTS):
+            scores = _made(HEADLINE, 0.0, 1_000_000 + month * NIGHTS + night)
+            spending[month] |= _passes(scores, spent(0.95, night), resamples, night)
+            ignoring[month] |= _passes(scores, 0.95, resamples, night)
+    return float(spending.mean()), float(ignoring.mean())
 
 
 def _made(conversations: int, effect: float, trial: int) -> Scores:
@@ -69,8 +98,8 @@ def _as_items(scores: Scores) -> Scores:
 
 
 def _promoted(comparisons: list[Scores], resamples: int) -> float:
-    found = (
-        compare(METRIC, scores, confidence=0.95, resamples=resamples, seed=trial)
-        for trial, scores in enumerate(comparisons)
-    )
-    return float(np.mean([comparison.passed for comparison in found]))
+    return float(np.mean([_passes(scores, 0.95, resamples, trial) for trial, scores in enumerate(comparisons)]))
+
+
+def _passes(scores: Scores, confidence: float, resamples: int, seed: int) -> bool:
+    return bool(compare(METRIC, scores, confidence=confidence, resamples=resamples, seed=seed).passed)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest, ttest_rel
 from scipy.stats import bootstrap as reference
-from scipy.stats import ttest_rel
 
 from storage.evidence import Comparison
-from tasks.promote.gate import Metric, Scores, bounds, compare, judge, needed
+from tasks.promote.gate import Metric, Scores, bounds, compare, judge, needed, spent
 
 LOSS = Metric("loss", "primary", "lower", label="Loss", unit="nats", remedy="Ask for thumbs.")
 GUARD = Metric("general", "guardrail", "lower", limit=0.05, label="Forgetting", unit="nats")
@@ -155,6 +155,33 @@ def test_a_fault_rejects_whatever_was_measured() -> None:
     verdict, reasons = judge((LOSS,), [made(LOSS, 0.2, 0.1)], min_items=10, faults=["The template changed."])
     assert verdict == "reject"
     assert reasons[0] == "The template changed."
+
+
+VETO = Metric("stop", "veto", "higher", label="Answers that end")
+
+
+@pytest.mark.parametrize(("lost", "won", "passed"), [(4, 0, True), (5, 0, False), (6, 1, True), (7, 1, False)])
+def test_a_veto_is_the_exact_test_of_mcnemar(lost: int, won: int, passed: bool) -> None:
+    before = np.array([1.0] * lost + [0.0] * won + [1.0] * 8)
+    after = np.array([0.0] * lost + [1.0] * won + [1.0] * 8)
+    scores = Scores(before, after, np.ones(len(before)), np.arange(len(before)))
+    found = compare(VETO, scores, **OPTIONS)
+    assert found.passed is passed
+    assert bool(binomtest(lost, lost + won, alternative="greater").pvalue > 0.05) is passed
+    verdict, reasons = judge((LOSS, VETO), [made(LOSS, 0.2, 0.1), found], min_items=10)
+    assert verdict == ("promote" if passed else "reject")
+    assert passed or reasons[0].startswith("Answers that end 1.000 -> ")
+
+
+def test_a_veto_that_was_not_measured_is_none() -> None:
+    assert judge((LOSS, VETO), [made(LOSS, 0.2, 0.1)], min_items=10)[0] == "promote"
+
+
+def test_the_error_of_all_challengers_together_stays_what_one_may_have() -> None:
+    shares = [1 - spent(0.95, failures) for failures in range(100_000)]
+    assert shares[0] == pytest.approx(0.0304, abs=1e-4)
+    assert sum(shares) == pytest.approx(0.05, abs=1e-4)
+    assert sum(shares) < 0.05
 
 
 def test_info_decides_nothing() -> None:

@@ -1,6 +1,8 @@
 """From scores in the lake to a verdict in the registry."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,13 +12,17 @@ from configs.settings import PromoteSettings
 from storage.evidence import Evidence
 from storage.lake import Lake, LakeError
 from storage.publish import publish
-from storage.registry import Decision, Model, champion, decide, promotions
+from storage.registry import Decision, Model, champion, decide, promotions, register, rollback
 from storage.snapshot import Snapshot
 from tasks.promote.task import promote
 
 OLD = Model("old", "lm", "base", "/nowhere", "template")
-NEW = Model("new", "lm", "sft", "/nowhere", "template", parent="old")
+NEW = replace(OLD, id="new", stage="sft", parent="old")
 SETTINGS = PromoteSettings(resamples=500)
+
+
+def replace_settings(**changes: Any) -> PromoteSettings:
+    return SETTINGS.model_copy(update=changes)
 
 
 @pytest.fixture
@@ -26,21 +32,32 @@ def lake(tmp_path: Path) -> Lake:
     return found
 
 
-def evaluated(lake: Lake, *, gain: float, forgotten: float = 0.0, general: int = 30) -> Snapshot:
+def evaluated(lake: Lake, *, gain: float, batch: str = "0001", **fields: float) -> Snapshot:
+    """Scores of old and new: `gain` on endorsed answers; in `fields` how much is forgotten, of how many items ..."""
     generator = np.random.default_rng(5)
     rows = []
+    forgotten, general = fields.get("forgotten", 0.0), int(fields.get("general", 30))
     for metric, count, change in (("holdout_loss", 40, -gain), ("general_loss", general, forgotten)):
         for item in range(count):
             value = generator.normal(2, 0.3)
-            for model, shift in (("old", 0.0), ("new", change + generator.normal(0, 0.01))):
-                rows.append((model, metric, f"{metric}{item}", f"g{item}", value + shift, 20.0, None))
+            shifts = {"old": 0.0, "new": change + generator.normal(0, 0.01)}
+            if metric == "general_loss":
+                shifts["first"] = -fields.get("forgotten_before", 0.0)
+            language = "de" if item % 4 == 0 else "en"
+            rows += [
+                (model, metric, f"{metric}{item}", f"g{item}", language, value + shift, 20.0, None)
+                for model, shift in shifts.items()
+            ]
     for model, text in (("old", "Yes."), ("new", "Of course.")):
         output = f'{{"prompt": "May I?", "answer": "{text}"}}'
-        rows += [(model, "answer_tokens", "a1", "g1", 2.0, 1.0, output)]
-    names = ["model", "metric", "item", "group", "value", "weight", "output"]
+        rows.append((model, "answer_tokens", "a1", "g1", "en", 2.0, 1.0, output))
+        stops = 1.0 if model == "old" else fields.get("stops", 1.0)
+        rows += [(model, "stop_rate", f"a{item}", f"g{item}", "en", stops, 1.0, None) for item in range(8)]
+    rows.append(("new", "merge_agreement", "holdout_loss1", "g1", "en", fields.get("agreement", 1.0), 20.0, None))
+    names = ["model", "metric", "item", "group", "slice", "value", "weight", "output"]
     frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
     frame = frame.with_columns(id=pl.concat_str("model", "metric", "item", separator="/"))
-    return publish(lake, "evaluations", frame, step="evaluate", batch="0001", key="ab" * 16)
+    return publish(lake, "evaluations", frame, step="evaluate", batch=batch, key="ab" * 16)
 
 
 def test_a_better_model_becomes_champion_with_its_evidence(lake: Lake) -> None:
@@ -80,6 +97,53 @@ def test_another_chat_template_is_rejected(lake: Lake) -> None:
     decision = promote.fn(lake, evaluated(lake, gain=0.1), other, OLD, SETTINGS, 1)
     assert decision.verdict == "reject"
     assert "template" in decision.reasons[0]
+
+
+def test_forgetting_adds_up_over_generations(lake: Lake) -> None:
+    for model in (replace(OLD, id="first"), replace(OLD, parent="first")):
+        register(lake, model, batch="base")
+    fine = evaluated(lake, gain=0.1, forgotten=0.02, forgotten_before=0.02)
+    assert promote.fn(lake, fine, NEW, OLD, SETTINGS, 1).verdict == "promote"
+    rollback(lake, "To try again.")
+    too_much = evaluated(lake, gain=0.1, forgotten=0.02, forgotten_before=0.2, batch="0002")
+    decision = promote.fn(lake, too_much, NEW, OLD, SETTINGS, 1)
+    assert decision.verdict == "reject"
+    assert decision.reasons[0].startswith("Loss on general text since the first model")
+
+
+def test_every_failed_challenger_makes_the_next_one_prove_more(lake: Lake) -> None:
+    notes = [
+        promote.fn(lake, evaluated(lake, gain=-0.002, batch=batch), NEW, OLD, SETTINGS, 1).reasons
+        for batch in ("0001", "0001", "0002", "0003")
+    ]
+    sure = [next(reason for reason in reasons if reason.startswith("Sure means")) for reasons in notes]
+    assert [words.split(" here")[0] for words in sure] == [
+        "Sure means 97.0%",
+        "Sure means 97.0%",
+        "Sure means 99.2%",
+        "Sure means 99.7%",
+    ]
+    alone = replace_settings(repeated_nights="ignore")
+    reasons = promote.fn(lake, evaluated(lake, gain=-0.002, batch="0004"), NEW, OLD, alone, 1).reasons
+    assert any("Sure means 95.0%" in reason for reason in reasons)
+
+
+def test_a_merge_that_lost_its_adapter_is_rejected(lake: Lake) -> None:
+    decision = promote.fn(lake, evaluated(lake, gain=0.1, agreement=0.9), NEW, OLD, SETTINGS, 1)
+    assert decision.verdict == "reject"
+    assert "another token than its adapter in 10.0% of cases" in decision.reasons[0]
+
+
+def test_a_model_that_does_not_stop_is_rejected(lake: Lake) -> None:
+    decision = promote.fn(lake, evaluated(lake, gain=0.1, stops=0.0), NEW, OLD, SETTINGS, 1)
+    assert decision.verdict == "reject"
+    assert decision.reasons[0].startswith("Share of answers that end by themselves 1.000 -> 0.000 (worse")
+
+
+def test_each_language_of_enough_conversations_is_shown(lake: Lake) -> None:
+    decision = promote.fn(lake, evaluated(lake, gain=0.1), NEW, OLD, SETTINGS, 1)
+    shown = {metric.name: metric.items for metric in Evidence.from_dict(decision.evidence).metrics}
+    assert (shown["holdout_loss:de"], shown["holdout_loss:en"]) == (10, 30)
 
 
 def test_who_was_overtaken_is_told(lake: Lake) -> None:
