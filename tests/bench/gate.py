@@ -22,7 +22,7 @@ SHARED = 0.5  # of an item's variance, by its conversation
 
 
 def run(*, quick: bool) -> dict[str, Any]:
-    """False promotions, with conversations resampled and with items resampled; power; and false promotions in a month."""
+    """False promotions, with conversations and with items resampled; power; and false promotions in a month."""
     trials, resamples = (400, 500) if quick else (2000, 2000)
     months, month_resamples = (40, 1000) if quick else (300, 5000)
     rows, figures = [], {}
@@ -63,7 +63,7 @@ def _rates(conversations: int, trials: int, resamples: int) -> dict[str, float]:
 
 
 def _months(months: int, resamples: int) -> tuple[float, float]:
-    """Share of months in which a challenger that is no better is promoted: with error spent over nights, and without."""
+    """Share of months in which a challenger that is no better is promoted, with error spent over nights and without."""
     spending, ignoring = np.zeros(months, dtype=bool), np.zeros(months, dtype=bool)
     for month in range(months):
         for night in range(NIGHTS):
