@@ -75,6 +75,19 @@ def report(lake: LakeArgument = "lake", batch: BatchOption = None) -> None:
     console.print(write_report(_existing(lake), batch))
 
 
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Argument(help="Why, for the history.")],
+    lake: LakeArgument = "lake",
+    to: Annotated[str | None, typer.Option(help="Id of a former champion; the one before if not given.")] = None,
+) -> None:
+    """Let the champion before this one serve again."""
+    from storage.registry import rollback as move
+
+    decision = move(_existing(lake), reason, to=to)
+    console.print(f"[bold]{decision.model}[/] serves again, instead of {decision.champion}.")
+
+
 def main() -> None:
     """Entry point: a person's mistake ends with its sentence, not with a traceback."""
     try:
