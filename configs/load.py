@@ -104,6 +104,8 @@ def _sentence(detail: ErrorDetails, where: str) -> str:
         close = difflib.get_close_matches(str(detail["loc"][-1]), keys, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         return f"{place} in {where}: no such key; {hint}accepted: {', '.join(keys)}."
+    if detail["type"] == "value_error":  # a rule of ours: its words say it all
+        return f"{place} in {where}: {detail['ctx']['error']}."
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{place} in {where}: {message} (got {detail['input']!r})."
 

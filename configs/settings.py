@@ -67,6 +67,8 @@ class CollectSettings(Section):
     def _about_a_source(self) -> Self:
         names = {source.name for source in self.sources}
         for source in self.sources:
+            if source.format == "feedback" and source.about is None:
+                raise ValueError(f"source {source.name} holds feedback only: say `about:` which source it judges")
             if source.about is not None and source.about not in names:
                 raise ValueError(
                     f"source {source.name} is about {source.about}, which is no source; there are {', '.join(names)}"

@@ -32,6 +32,8 @@ def print_funnel(console: Console, lake: Lake, batch: str) -> None:
     """Print what went into each step of a batch, and what became of it."""
     table = _table(f"Batch {batch}", "step", "in>", "what became of it")
     for row in tables.funnel(lake, batch):
+        if row.synthetic and not row.rows_in:
+            continue
         out = ", ".join(f"[bold]{count:,}[/] {name}" for name, count in row.out) or "-"
         table.add_row(row.title + (" [dim](synthetic)[/]" if row.synthetic else ""), f"{row.rows_in:,}", out)
     console.print(table)
@@ -122,7 +124,7 @@ def _comparison_table(comparisons: list[Comparison]) -> Table:
             f"{row.champion:.3f}",
             f"{row.challenger:.3f}",
             f"{row.delta:+.3f}",
-            f"{row.lower:+.3f}",
+            "" if row.passed is None else f"{row.lower:+.3f}",
             f"{row.items:,}",
             mark,
         )

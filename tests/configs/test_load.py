@@ -43,6 +43,10 @@ def test_one_stage_setting_keeps_the_defaults_of_its_stage(tmp_path: Path) -> No
         ("collect: {sources: [{name: a, path: nowhere/*.jsonl}]}", ["collect.sources.0.path", "nowhere", "glob"]),
         ("collect: {sources: [{name: a, path: ., fromat: x}]}", ["collect.sources.0.fromat", "format"]),
         ("collect: {sources: [{name: a, path: .}, {name: a, path: .}]}", ["two sources are named a"]),
+        (
+            "collect: {sources: [{name: a, path: ., format: feedback}]}",
+            ["collect in", "config.yaml: source a holds feedback only", "`about:`"],
+        ),
         ("- a", ["config.yaml", "keys and values"]),
         ("a: [", ["config.yaml", "not YAML"]),
     ],

@@ -23,7 +23,7 @@ def small_settings(folder: Path, model: Path, lake: str = "lake") -> Settings:
         "collect": {
             "sources": [
                 {"name": "chats", "path": str(logs)},
-                {"name": "feedback", "path": str(SAMPLE / "feedback.jsonl"), "format": "feedback"},
+                {"name": "feedback", "path": str(SAMPLE / "feedback.jsonl"), "format": "feedback", "about": "chats"},
                 {"name": "documentation", "path": str(SAMPLE / "documents"), "format": "document"},
                 {"name": "general", "path": str(SAMPLE / "general.jsonl"), "domain": "general"},
             ]
