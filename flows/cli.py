@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # their frames would show users' texts
 )
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)
 
 ConfigArgument = Annotated[Path, typer.Argument(help="Config file, such as configs/quickstart.yaml.")]
 BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]

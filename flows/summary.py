@@ -89,7 +89,8 @@ def _table(title: str, *columns: str) -> Table:
     """A plain table; a name that ends in ">" is a column of figures."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name.removesuffix(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
+        side = "right" if name.endswith(">") else "left"
+        table.add_column(name.removesuffix(">"), justify=side, overflow="fold", no_wrap=name != columns[-1])
     return table
 
 
