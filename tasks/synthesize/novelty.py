@@ -7,32 +7,42 @@ machine word at a time (Hyyrö, "Bit-parallel LCS-length computation revisited",
 """
 
 import math
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
-Word = tuple[str, int]
-"""A word and how often it was in the text before, so that a text is a set of these."""
+import polars as pl
 
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\w)+")
+from tasks.text.words import tokenize
 
-
-def words(text: str) -> list[str]:
-    """The words of a text in lower case; in scripts without spaces every character is one."""
-    return _WORD.findall(text.lower())
+Words = Sequence[int]
+"""A text's words, as the hashes by which all of Flywheel tells words apart."""
+Occurrence = tuple[int, int]
+"""A word, and how often it was in the text before: so a text is a set of these."""
 
 
-def rouge_l(left: Sequence[str], right: Sequence[str]) -> float:
+def words(text: str) -> Words:
+    """The words of a text."""
+    return words_of([text])[0]
+
+
+def words_of(texts: Sequence[str]) -> list[Words]:
+    """The words of many texts, in one pass."""
+    hashes, _, offsets = tokenize(pl.Series(texts, dtype=pl.String))
+    flat = hashes.tolist()
+    return [flat[start:end] for start, end in pairwise(offsets.tolist())]
+
+
+def rouge_l(left: Words, right: Words) -> float:
     """F-measure of the longest common subsequence of two texts' words, 0 to 1."""
     if not left or not right:
         return 0.0
     return 2 * common_subsequence(left, right) / (len(left) + len(right))
 
 
-def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
+def common_subsequence(left: Words, right: Words) -> int:
     """Length of the longest common subsequence."""
-    places: defaultdict[str, int] = defaultdict(int)
+    places: defaultdict[int, int] = defaultdict(int)
     for at, word in enumerate(left):
         places[word] |= 1 << at
     everywhere = (1 << len(left)) - 1
@@ -46,13 +56,13 @@ def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
 class Pool:
     """Texts that a new one must differ from."""
 
-    def __init__(self, texts: Iterable[str], threshold: float) -> None:
+    def __init__(self, texts: Sequence[str], threshold: float) -> None:
         """`threshold`: a text is new when its ROUGE-L with every other one is below it; in (0, 1]."""
-        split = [words(text) for text in texts]
+        split = words_of(texts)
         self._threshold = threshold
         self._counts = Counter(word for text in split for word in set(text))
-        self._texts: list[list[str]] = []
-        self._index: defaultdict[Word, list[int]] = defaultdict(list)
+        self._texts: list[Words] = []
+        self._index: defaultdict[Occurrence, list[int]] = defaultdict(list)
         for text in split:
             self._add(text)
 
@@ -65,18 +75,18 @@ class Pool:
         self._add(parts)
         return True
 
-    def _add(self, text: list[str]) -> None:
+    def _add(self, text: Words) -> None:
         for word in self._prefix(text):
             self._index[word].append(len(self._texts))
         self._texts.append(text)
 
-    def _prefix(self, text: list[str]) -> list[Word]:
+    def _prefix(self, text: Words) -> list[Occurrence]:
         """So many of the text's rarest words that a text near to it has one of them among its own.
 
         Near texts of m and n words share at least t/2 (m + n) of them, and m is at least t/(2 - t) n: so a near text
         shares at least t/(2 - t) n of these n words, and all but that many, plus one, cannot be missing from it.
         """
-        seen: Counter[str] = Counter()
+        seen: Counter[int] = Counter()
         occurrences = []
         for word in text:
             occurrences.append((word, seen[word]))

@@ -43,7 +43,7 @@ def bad_instruction(text: str) -> str | None:
 
 def bad_answer(instruction: str, answer: str) -> str | None:
     """Why a text cannot answer an instruction: it has no words, or only says the instruction again."""
-    if not words(answer):
+    if not any(character.isalnum() for character in answer):
         return "no_words"
     return "copies_question" if words(answer) == words(instruction) else None
 

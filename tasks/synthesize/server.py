@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -23,7 +24,8 @@ from tasks.synthesize.engine import EngineError
 
 log = logging.getLogger(__name__)
 GRACE = 10.0  # seconds that a server has to end by itself
-TAIL = 15  # lines of its log that an error quotes
+QUOTED = 15  # lines of its log that an error quotes
+_ERROR = re.compile(r"\b\w*(?:Error|Exception): ")
 
 
 @dataclass(frozen=True)
@@ -35,29 +37,39 @@ class Server:
         url: its address, ending in /v1.
         key: the API key that it wants.
         tail: the newest lines of its log.
+        errors: the first lines that look like errors: what comes after is often only the wreckage.
     """
 
     process: "subprocess.Popen[str]"
     url: str
     key: str
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED))
+    errors: list[str] = field(default_factory=list)
 
     def check(self) -> None:
         """Raises EngineError when the server has ended."""
         if (status := self.process.poll()) is not None:
-            raise EngineError(f"The vLLM server ended (status {status}). Its last lines:\n" + "\n".join(self.tail))
+            raise EngineError(f"The vLLM server ended (status {status}). {self.quote()}")
+
+    def quote(self) -> str:
+        """What its log says about why it failed."""
+        if self.errors:
+            return "Its first errors:\n" + "\n".join(self.errors)
+        return "Its last lines:\n" + "\n".join(self.tail)
 
 
 def vllm_command(python: str, folder: Path, name: str, *, max_model_len: int, arguments: Sequence[str]) -> list[str]:
     """The command of a vLLM server, all but host and port; on machines without a GPU with what vLLM needs there."""
     import torch
 
-    cpu = [] if torch.cuda.is_available() else ["--dtype=bfloat16", "--enforce-eager"]
+    # without the last one, a seeded request whose prompt is taken in parts kills vLLM 0.32 on a CPU
+    # ("CPU Generator does not use offset")
+    on_cpu = ["--dtype=bfloat16", "--enforce-eager", "--no-enable-chunked-prefill"]
     return [
         *(python, "-P", "-m", "vllm.entrypoints.openai.api_server"),
         *(f"--model={folder}", f"--served-model-name={name}", f"--max-model-len={max_model_len}"),
         "--disable-uvicorn-access-log",
-        *cpu,
+        *([] if torch.cuda.is_available() else on_cpu),
         *arguments,
     ]
 
@@ -112,9 +124,13 @@ def _free_port() -> int:
 
 
 def _forward_log(server: Server) -> None:
-    for line in server.process.stdout or ():
-        server.tail.append(line.rstrip())
-        log.info("vllm: %s", line.rstrip())
+    for line in map(str.strip, server.process.stdout or ()):
+        if not line:
+            continue
+        log.info("vllm: %s", line)
+        server.tail.append(line)
+        if len(server.errors) < QUOTED and _ERROR.search(line):
+            server.errors.append(line)
 
 
 def _wait_healthy(server: Server, url: str, timeout: float) -> None:
@@ -127,8 +143,7 @@ def _wait_healthy(server: Server, url: str, timeout: float) -> None:
         server.check()
         time.sleep(0.25)
     raise EngineError(
-        f"The vLLM server was not healthy after {timeout:.0f} s (synthesize.start_timeout). Its last lines:\n"
-        + "\n".join(server.tail)
+        f"The vLLM server was not healthy after {timeout:.0f} s (synthesize.start_timeout). {server.quote()}"
     )
 
 

@@ -57,7 +57,7 @@ def self_instruct(
     groups: dict[Group, list[Seed]] = {}
     for one in usable:
         groups.setdefault(_group(one), []).append(one)
-    pool = Pool((one.instruction for one in usable), THRESHOLD)
+    pool = Pool([one.instruction for one in usable], THRESHOLD)
     ideas: dict[Group, list[Idea]] = {}
     for start in range(0, settings.instructions, ROUND):
         positions = range(start, min(start + ROUND, settings.instructions))
