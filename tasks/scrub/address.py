@@ -71,6 +71,13 @@ PATTERNS = (
     Pattern("canadian code", r"(?-i:\b[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d)\b", 0.5),
     Pattern("code", r"(?<![\w.,-])\d{5}(?:-\d{4})?(?![\w-]|[.,]\d)", 0.05),
 )
+GATE = (
+    r"\d",
+    rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}\b|\b{_FINAL}[ ]|\b{_UNIT}[ ]#?\d|box|apo|fpo|dpo|apartado|casella"
+    r"|\d{5}|[A-Za-z]\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d",
+)
+"""For Polars: a digit, and a word or a code that an address has."""
+
 CONTEXT = [
     *("address", "zip", "postal", "postcode", "post code", "mail to", "ship to", "deliver", "shipping", "billing"),
     *("plz", "postleitzahl", "anschrift", "adresse", "wohn", "código postal", "dirección", "code postal", "indirizzo"),

@@ -26,7 +26,7 @@ class Analyzer:
 
     def __init__(self, settings: ScrubSettings) -> None:
         self._settings = settings
-        self._by_gate: dict[str, list[Detector]] = defaultdict(list)
+        self._by_gate: dict[tuple[str, ...], list[Detector]] = defaultdict(list)
         for detector in detectors(settings):
             self._by_gate[detector.gate].append(detector)
         self._allow = {text.casefold() for text in settings.allow}
@@ -49,13 +49,17 @@ class Analyzer:
             for looked, text in zip(found, texts, strict=True)
         ]
 
-    def _open(self, texts: Sequence[str]) -> list[list[str]]:
+    def _open(self, texts: Sequence[str]) -> list[list[tuple[str, ...]]]:
         """The open gates of each text."""
-        column = pl.Series("text", texts, dtype=pl.String)
-        open_ = {gate: column.str.contains(gate).to_list() for gate in self._by_gate}
-        return [[gate for gate, hits in open_.items() if hits[n]] for n in range(len(texts))]
+        column = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+        gates = list(self._by_gate)
+        found = column.select(
+            pl.all_horizontal(pl.lit(value=True), *(pl.col("text").str.contains(part) for part in gate)).alias(str(n))
+            for n, gate in enumerate(gates)
+        )
+        return [[gate for gate, hit in zip(gates, hits, strict=True) if hit] for hits in found.iter_rows()]
 
-    def _patterns(self, text: str, gates: Sequence[str]) -> Looked:
+    def _patterns(self, text: str, gates: Sequence[tuple[str, ...]]) -> Looked:
         try:
             return [
                 finding

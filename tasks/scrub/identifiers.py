@@ -124,7 +124,13 @@ def recognizers() -> list[PatternRecognizer]:
     day = r"(?:0[1-9]|[12]\d|3[01])"
     month = r"(?:0[1-9]|1[0-2])"
     checked: tuple[tuple[str, str, Check], ...] = (
-        ("IBAN_CODE", "|".join(rf"{c[:2]}\d\d(?:{sep}[A-Z0-9]){{{int(c[2:]) - 4}}}" for c in IBANS.split()), iban),
+        (
+            "IBAN_CODE",
+            r"(?=[A-Z]{2}\d\d)(?:"
+            + "|".join(rf"{c[:2]}\d\d(?:{sep}[A-Z0-9]){{{int(c[2:]) - 4}}}" for c in IBANS.split())
+            + ")",
+            iban,
+        ),
         ("CREDIT_CARD", rf"\d(?:{gap}\d){{12,18}}", card),
         ("BR_CPF", r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}", cpf),
         ("BR_CNPJ", r"\d{2}\.?\d{3}\.?\d{3}/?\d{4}-?\d{2}", cnpj),
@@ -140,6 +146,7 @@ def recognizers() -> list[PatternRecognizer]:
     return [
         _pattern("EMAIL_ADDRESS", _EMAIL, 0.9),
         _pattern("URL", r"(?<![\w@])(?:(?:https?|ftps?|wss?)://|www\.)[^\s<>\"'`|]{2,2000}[^\s<>\"'`|.,;:!?)\]}]", 0.6),
+        _pattern("IN_PAN", rf"{_EDGE}(?-i:[A-Z]{{3}}[ABCFGHJLPT][A-Z]\d{{4}}[A-Z]){_END}", 0.5),
         _pattern("IP_ADDRESS", _IPV4, 0.6),
         _pattern("IP_ADDRESS", _IPV6, 0.6),
         *(CheckedRecognizer(entity, f"{_EDGE}(?:{pattern}){_END}", check) for entity, pattern, check in checked),

@@ -11,13 +11,11 @@ import regex
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, predefined_recognizers
 
 from configs.settings import ScrubSettings
-from tasks.scrub import chinese, identifiers, secrets
-from tasks.scrub.address import AddressRecognizer
+from tasks.scrub import address, chinese, identifiers, secrets
 from tasks.scrub.phone import PhoneNumberRecognizer
 
 NUMBER = r"\d(?:[^\n\d]{0,4}\d){4}"  # five digits close to each other
 CODE = r"[0-9A-Za-z]*\d[0-9A-Za-z]*\d"
-ADDRESS = r"\d"
 LONG_TOKEN = r"[\w+/=.:~$-]{16}"
 SECRET_WORD = (
     r"(?i)pass|pwd|passwort|kennwort|contrase|clave|senha|mdp|密码|口令|令牌|密钥|secret|token|key|auth|credential|bearer|"
@@ -36,7 +34,7 @@ GENERIC: tuple[tuple[str, str], ...] = (
 COUNTRIES = (
     *("AbaRouting", "AuAbn", "AuAcn", "AuMedicare", "AuTfn", "CaSin", "DeBsnr", "DeFuehrerschein", "DeHealthInsurance"),
     *("DeIdCard", "DeLanr", "DePassport", "DeSocialSecurity", "DeTaxId", "DeVatId", "EsNie", "EsNif", "EsPassport"),
-    *("FiPersonalIdentityCode", "InAadhaar", "InGstin", "InPan", "InPassport", "InVoter", "ItDriverLicense"),
+    *("FiPersonalIdentityCode", "InAadhaar", "InGstin", "InPassport", "InVoter", "ItDriverLicense"),
     *("ItFiscalCode", "ItIdentityCard", "ItPassport", "ItVatCode", "KrBrn", "KrDriverLicense", "KrFrn", "KrPassport"),
     *("KrRrn", "MedicalLicense", "NgNin", "Nhs", "PhPassport", "PhTin", "PhUmid", "PlPesel", "SePersonnummer", "SgFin"),
     *("ThTnin", "TrNationalId", "UkDrivingLicence", "UkNino", "UkPassport", "UsBank", "UsHealthInsuranceMemberId"),
@@ -49,22 +47,22 @@ and postal codes, which `AddressRecognizer` knows."""
 
 @dataclass(frozen=True)
 class Detector:
-    """A recognizer and its gate."""
+    """A recognizer and its gate: every one of these expressions must be found."""
 
     recognizer: EntityRecognizer
-    gate: str
+    gate: tuple[str, ...] = ()
 
 
 def detectors(settings: ScrubSettings) -> list[Detector]:
     """All recognizers that these settings ask for, but for the name engines."""
     found = [
-        *(Detector(getattr(predefined_recognizers, name)(), gate) for name, gate in GENERIC),
-        *(Detector(getattr(predefined_recognizers, f"{name}Recognizer")(), NUMBER) for name in COUNTRIES),
-        *(Detector(recognizer, _gate(recognizer)) for recognizer in identifiers.recognizers()),
-        *(Detector(recognizer, rf"{NUMBER}|{HAN}") for recognizer in chinese.recognizers()),
-        *(Detector(recognizer, rf"{LONG_TOKEN}|{SECRET_WORD}") for recognizer in secrets.recognizers()),
-        Detector(PhoneNumberRecognizer(settings.phone_regions), NUMBER),
-        Detector(AddressRecognizer(), ADDRESS),
+        *(Detector(getattr(predefined_recognizers, name)(), (gate,)) for name, gate in GENERIC),
+        *(Detector(getattr(predefined_recognizers, f"{name}Recognizer")(), (NUMBER,)) for name in COUNTRIES),
+        *(Detector(recognizer, (_gate(recognizer),)) for recognizer in identifiers.recognizers()),
+        *(Detector(recognizer, (rf"{NUMBER}|{HAN}",)) for recognizer in chinese.recognizers()),
+        *(Detector(recognizer, (rf"{LONG_TOKEN}|{SECRET_WORD}",)) for recognizer in secrets.recognizers()),
+        Detector(PhoneNumberRecognizer(settings.phone_regions), (NUMBER,)),
+        Detector(address.AddressRecognizer(), address.GATE),
         *_own(settings),
     ]
     return [detector for detector in found if not set(detector.recognizer.supported_entities) <= set(settings.keep)]
@@ -78,6 +76,7 @@ def _gate(recognizer: PatternRecognizer) -> str:
         "EMAIL_ADDRESS": "@",
         "URL": r"://|www\.",
         "IP_ADDRESS": IP,
+        "IBAN_CODE": r"\b[A-Za-z]{2}\d{2}",
     }
     return gates.get(recognizer.supported_entities[0], NUMBER)
 
@@ -89,6 +88,6 @@ def _own(settings: ScrubSettings) -> Iterable[Detector]:
         recognizer = PatternRecognizer(
             own.entity, patterns=[pattern], context=list(own.context), global_regex_flags=regex.MULTILINE
         )
-        yield Detector(recognizer, "")
+        yield Detector(recognizer)
     if settings.deny:
-        yield Detector(PatternRecognizer("DENIED", deny_list=list(settings.deny)), "")
+        yield Detector(PatternRecognizer("DENIED", deny_list=list(settings.deny)))

@@ -17,12 +17,9 @@ _PASSWORD = (
 )
 _KEYED = (
     r"(?:api|access|secret|auth|private|client|account|shared|signing|encryption|master|session|webhook|service|app|"
-    r"refresh|bearer|id|bot|deploy|storage|subscription|admin|consumer|oauth)"
+    r"refresh|bearer|bot|deploy|storage|subscription|admin|consumer|oauth)"
 )
-_KEY_NAME = (
-    rf"(?:(?:[a-z0-9]{{1,30}}[_.-]?){{0,4}}{_KEYED}[ _.-]?(?:access[ _.-]?)?(?:key|token|secret|hash|password)"
-    r"|(?:[a-z0-9]{1,30}[_.-]){0,4}(?:token|secret|apikey|credential|auth)s?|令牌|密钥)"
-)
+_KEY_NAME = rf"(?:(?<={_KEYED}[ _.-]?(?:access[ _.-]?)?)(?:key|hash)|(?:token|secret|credential)s?|令牌|密钥)"
 
 _STAND_IN = regex.compile(
     r"(?i)^(?:[x*.•#_-]+|\W+|.*(?:your|example|sample|dummy|placeholder|changeme|change_me|redacted|insert|replace|"
@@ -38,8 +35,8 @@ class AssignedSecretRecognizer(PatternRecognizer):
     MIN_BITS = 2.8  # entropy per character; English identifiers stay below, hex of 16 characters and more above
 
     def __init__(self) -> None:
-        quoted = rf"(?i)(?<![a-z0-9]){_KEY_NAME}{_NAME_GAP}{_ASSIGN}[\"'`]?\K{_VALUE}"
-        spoken = rf"(?i)(?<![a-z0-9]){_KEY_NAME}\s+(?:is|was|为|是)\s*[:：]?\s*[\"'`]?\K{_VALUE}"
+        quoted = rf"(?i){_KEY_NAME}{_NAME_GAP}{_ASSIGN}[\"'`]?\K{_VALUE}"
+        spoken = rf"(?i){_KEY_NAME}\s+(?:is|was|为|是)\s*[:：]?\s*[\"'`]?\K{_VALUE}"
         patterns = [Pattern("assigned key", quoted, 0.8), Pattern("spoken key", spoken, 0.8)]
         super().__init__("SECRET", name="AssignedSecretRecognizer", patterns=patterns, global_regex_flags=0)
 
