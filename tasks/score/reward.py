@@ -94,13 +94,21 @@ def reward_head(
 
 
 def train(lm: LanguageModel, preferences: pl.DataFrame, settings: ScoreSettings, seed: int) -> tuple[RewardHead, float]:
-    """A head from preferences, and its accuracy in cross-validation.
+    """A head from rows of the table preferences, and its accuracy in cross-validation.
+
+    Raises:
+        TemplateError: the chat template refuses every answer.
+    """
+    return fit(*examples(lm, preferences, settings), seed)
+
+
+def examples(lm: LanguageModel, preferences: pl.DataFrame, settings: ScoreSettings) -> tuple[np.ndarray, Examples]:
+    """What preferences teach: features of all their answers (m x d), and which are better than which.
 
     Args:
-        lm: the model whose hidden states it reads.
+        lm: the model whose hidden states are the features.
         preferences: rows of the table preferences.
         settings: how many tokens count, and how many fit into a batch.
-        seed: of the cross-validation.
 
     Raises:
         TemplateError: the chat template refuses every answer.
@@ -119,5 +127,4 @@ def train(lm: LanguageModel, preferences: pl.DataFrame, settings: ScoreSettings,
     pooled = likelihoods(lm, encoded, settings.token_budget, pooled=True, label="score: reward head").pooled
     if pooled is None or not len(pooled):
         raise TemplateError("There are no answers to learn a reward from.")
-    examples = Examples(np.array(better), np.array(worse), preferences["target_id"].to_list())
-    return fit(pooled, examples, seed)
+    return pooled, Examples(np.array(better), np.array(worse), preferences["target_id"].to_list())

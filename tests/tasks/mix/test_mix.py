@@ -18,7 +18,7 @@ from tasks.score.sealed import sealed_rows
 from tests.tiny_model import make_tiny_model
 
 BATCH = "0001-aaaaaaaa"
-SECRET = "It left our house on Monday and will be with you within three days, unless it rains."
+SEALED = "Where is the parcel that left your house on Monday, please?"
 OPEN = SelectSettings(perplexity_quantiles=(0, 1))
 
 
@@ -94,9 +94,9 @@ def test_every_rule_leaves_its_rows_out_and_the_books_say_so(tmp_path: Path, mod
             talk("poor", reward=0.1),
             talk("unanswered", messages=[{"role": "user", "content": "Is there anybody at all?"}]),
             talk("long", answer="and on " * 400),
-            talk("copied", question="  WHERE is\nmy parcel?"),
-            talk("contained", answer=f"As we said before: {SECRET}"),
-            talk("sealed", question="Where is my parcel?", answer=SECRET, split="holdout"),
+            talk("copied", question=f"  {SEALED.upper()}\n"),
+            talk("contained", question=f"I asked you before: {SEALED}"),
+            talk("sealed", question=SEALED, split="holdout"),
             talk("unsure", split="validation"),
         ],
     )
