@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -17,6 +17,8 @@ from tasks.collect.files import File
 from tasks.collect.record import BadRecord
 
 BLOCK = 4 * 1024 * 1024
+PACKED_BLOCK = 256 * 1024
+"""Read at once from a compressed file: when it breaks off, what came before is kept but for the last block."""
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 KINDS = {
     ".jsonl": "lines",
@@ -26,11 +28,13 @@ KINDS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".parquet": "parquet",
+    ".arrow": "arrow",
     ".md": "document",
     ".markdown": "document",
     ".rst": "document",
     ".txt": "text",
 }
+ROWS = 1_000
 LONG_LINE = 1_000
 """Characters: a .txt file whose lines are longer on average holds one document a line, as corpora do."""
 
@@ -143,7 +147,7 @@ def split_lines(stream: IO[bytes], size: int | None) -> Iterator[bytes]:
     """The lines of the next `size` bytes (None: of all), without their breaks, block by block."""
     begun: list[bytes] = []
     while size is None or size > 0:
-        block = stream.read(BLOCK if size is None else min(BLOCK, size))
+        block = stream.read(PACKED_BLOCK if size is None else min(BLOCK, size))
         if not block:
             break
         size = None if size is None else size - len(block)
@@ -170,6 +174,8 @@ def _json(stream: IO[bytes]) -> Iterator[Found]:
     if isinstance(value, BadRecord):  # JSONL under another name
         yield from _lines(io.BytesIO(data))
         return
+    if isinstance(value, dict) and isinstance(value.get("data"), list):  # a page of an API
+        value = value["data"]
     for position, record in enumerate(value if isinstance(value, list) else [value], 1):
         yield Found(position, record, b"")
 
@@ -183,9 +189,23 @@ def _csv(stream: IO[bytes], dialect: str = "excel") -> Iterator[Found]:
 
 
 def _parquet(stream: IO[bytes]) -> Iterator[Found]:
-    position = 0
     source = stream if stream.seekable() else pa.BufferReader(stream.read())
-    for batch in pq.ParquetFile(source).iter_batches(batch_size=1_000):
+    yield from _rows(pq.ParquetFile(source).iter_batches(batch_size=ROWS))
+
+
+def _arrow(stream: IO[bytes]) -> Iterator[Found]:
+    """The shards of a data set that Hugging Face's `save_to_disk` wrote."""
+    for_reading = pa.ipc.open_stream(stream)
+    yield from _rows(part for batch in for_reading for part in _sliced(batch))
+
+
+def _sliced(batch: Any) -> Iterator[Any]:
+    return (batch.slice(start, ROWS) for start in range(0, batch.num_rows, ROWS))
+
+
+def _rows(batches: Iterable[Any]) -> Iterator[Found]:
+    position = 0
+    for batch in batches:
         for record in batch.to_pylist():
             position += 1
             yield Found(position, _without_nulls(record), b"")
@@ -217,6 +237,7 @@ _READERS: dict[str, Callable[[IO[bytes]], Iterator[Found]]] = {
     "csv": _csv,
     "tsv": partial(_csv, dialect="excel-tab"),
     "parquet": _parquet,
+    "arrow": _arrow,
     "text": _text,
     "document": _document,
 }

@@ -13,6 +13,7 @@ from configs.settings import Source
 SAMPLE = 64 * 1024
 """Bytes at the beginning and at the end that tell one file from another."""
 GLOB = "*?["
+DESCRIPTIONS = ("/README.md", "/dataset_info.json", "/dataset_infos.json", "/dataset_dict.json", "/state.json")
 
 
 class CollectError(Mistake):
@@ -69,7 +70,14 @@ def files(source: Source) -> list[File]:
             f"Source {source.name}: {source.path} does not exist; give a file, a folder, a glob such as "
             "logs/*.jsonl.gz, or a URI such as s3://bucket/logs."
         )
-    return sorted((file for file in found if file.size), key=lambda file: file.uri)
+    return sorted((file for file in _described(found) if file.size), key=lambda file: file.uri)
+
+
+def _described(found: Sequence[File]) -> Sequence[File]:
+    """The files without those that only describe a Hugging Face data set."""
+    if not any(file.uri.endswith((".parquet", ".arrow")) for file in found):
+        return found
+    return [file for file in found if not file.uri.endswith(DESCRIPTIONS)]
 
 
 def _found(system: Any, path: str) -> Iterator[File]:

@@ -191,7 +191,7 @@ def tool_calls(value: Any) -> str | None:
     """
     if not value:
         return None
-    calls = json.loads(value) if isinstance(value, str) and value.startswith("[") else value
+    calls = unpacked(value)
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise BadRecord("tool_calls is no list of calls")
     return json.dumps([_call(call) for call in calls], ensure_ascii=False)
@@ -229,6 +229,8 @@ def answered(turns: Sequence[Message]) -> Sequence[Message]:
     Raises:
         BadRecord: nobody answered, or nobody asked.
     """
+    if not turns:
+        raise BadRecord("there are no messages")
     last = turns[-1]
     if last.role != "assistant" or not (last.content or last.tool_calls):
         raise BadRecord("there is no answer")

@@ -69,16 +69,17 @@ def parse_messages(record: Record) -> Iterable[Item]:
 
 
 def is_sharegpt(record: Record) -> bool:
-    return isinstance(record.get("conversations"), list)
+    return "conversations" in record
 
 
 def parse_sharegpt(record: Record) -> Iterable[Item]:
     """`{conversations: [{from, value}], system?, tools?}`."""
-    turns = [said_by(turn) for turn in record["conversations"]]
+    said = listed(record.get("conversations"))
+    if not isinstance(said, list):
+        raise BadRecord("the conversations are no list")
+    turns = [said_by(turn) for turn in said]
     if system := text(record.get("system"), "the system prompt"):
         turns.insert(0, Message("system", system))
-    if not turns:
-        raise BadRecord("there are no messages")
     yield conversation(record, answered(turns))
 
 

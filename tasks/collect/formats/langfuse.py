@@ -30,7 +30,7 @@ SCORES = {"NUMERIC", "CATEGORICAL", "BOOLEAN", "CORRECTION", "TEXT"}
 
 def is_langfuse(record: Record) -> bool:
     traced = "traceId" in record or "trace_id" in record
-    observation = traced and record.get("type") in TYPES
+    observation = traced and word(record.get("type")) in TYPES
     score = _data_type(record) in SCORES and "name" in record
     return observation or score or isinstance(record.get("observations"), list)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.collect.formats.chat import answer_of
-from tasks.collect.record import ROLES, BadRecord, Message, first, message, messages, text, tool_calls, unpacked
+from tasks.collect.record import ROLES, BadRecord, Message, first, message, messages, text, tool_calls, unpacked, word
 
 QUESTION_KEYS = ("prompt", "question", "query", "input", "text", "content")
 ANSWER_KEYS = ("content", "text", "output", "answer", "completion", "response")
@@ -25,7 +25,7 @@ def asked(value: Any) -> list[Message]:
     if isinstance(value, dict):
         if "messages" in value:
             return messages(unpacked(value["messages"]))
-        if value.get("role") in ROLES:
+        if word(value.get("role")) in ROLES:
             return [message(value)]
         if (question := first(value, *QUESTION_KEYS)) is not None:
             return asked(question)

@@ -40,7 +40,7 @@ def parse_opentelemetry(record: Record) -> Iterable[Item | BadRecord]:
     for span in _entries(record, "resourceSpans", "scopeSpans", "spans"):
         attributes = _attributes(span)
         yield from _tried(_operation, span, attributes)
-        for event in span.get("events") or []:
+        for event in _listed(span.get("events"), "the list of events"):
             if isinstance(event, dict) and event.get("name") == EVALUATION:
                 place = {"traceId": span.get("traceId"), "spanId": span.get("spanId"), **event}
                 yield from _tried(_evaluation, place, _attributes(event))
@@ -74,7 +74,7 @@ def _tried(parse: Any, entry: Record, attributes: Mapping[str, Any]) -> Iterator
 
 
 def _operation(span: Record, attributes: Mapping[str, Any]) -> Iterator[Item]:
-    operation = attributes.get("gen_ai.operation.name")
+    operation = word(attributes.get("gen_ai.operation.name"))
     if operation in INNER or not any(key.startswith("gen_ai.") for key in attributes):
         return
     asked = _messages(attributes.get("gen_ai.input.messages"))

@@ -49,6 +49,9 @@ FORMATS: dict[str, Format] = {
 }
 """In the order in which they are tried: the more telling keys first."""
 
+UNEXPECTED = "the format did not expect such a record"
+"""How the reason of a record begins that is a mistake of the format's module, too."""
+
 
 def parse(record: Any, name: str) -> list[Item | BadRecord]:
     """What a record holds.
@@ -62,7 +65,10 @@ def parse(record: Any, name: str) -> list[Item | BadRecord]:
     """
     if not isinstance(record, dict):
         raise BadRecord("the record is no object")
-    found = list(_format(record, name).parse(record))
+    try:
+        found = list(_format(record, name).parse(record))
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:  # a record never stops a run
+        raise BadRecord(f"{UNEXPECTED}: {type(error).__name__} {error}"[:300]) from error
     if not found:
         raise BadRecord("it holds neither a conversation nor feedback")
     return found
