@@ -125,7 +125,7 @@ class _Growing:
         self._file.flush()
         if not self._size:  # an empty file cannot be mapped
             return np.empty(0, self._kind)
-        return np.memmap(self._file, self._kind, mode="r", shape=(self._size,))
+        return np.memmap(self._file, self._kind, mode="c", shape=(self._size,))
 
 
 def _first_equal(meta: npt.NDArray[np.void]) -> I64:

@@ -125,7 +125,7 @@ def _open(lake: Lake, folder: Path, expected: str) -> Run:
                 "set dedupe.compare and FLYWHEEL_SECRET back, or begin a new index by deleting the folder "
                 f"{lake.path('tables', 'signatures')}."
             )
-    arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("meta", "offsets", "sketches", "entries")]
+    arrays = [np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("meta", "offsets", "sketches", "entries")]
     with pa.memory_map(str(folder / "ids.arrow")) as source:
         ids = pa.ipc.open_file(source).read_all()
     return Run(Rows(*arrays[:3]), arrays[3], ids)

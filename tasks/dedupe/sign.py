@@ -26,6 +26,7 @@ SHORT_BANDS, SHORT_ROWS = 32, 4
 LONG_BANDS, LONG_ROWS = 16, 8
 SAMPLE = 1024  # most shingles kept of a long text
 LEVELS = 16
+SLOTS = 4096  # of the hash table that finds distinct shingles
 
 SCHEME = (
     f"1: {hashing.SCHEME} x {hashing.PERMUTATIONS}, seed {hashing.SEED}; NFKC, case folded; "
@@ -256,7 +257,9 @@ def _write_sketches(
     sketches: U32,
     offsets: I64,
 ) -> None:
-    """1-2-grams whole; 5-grams sampled by their own hash, each level half as many, until SAMPLE are enough."""
+    """1-2-grams whole; of more than SAMPLE 5-grams a sample, by their own hashes."""
+    places, room = np.empty(257, np.int64), np.empty(max(2 * SHORT_MOST, SAMPLE), np.uint32)
+    seen, chosen = np.empty(SLOTS, np.int64), np.empty(SAMPLE + 1, np.int64)
     out = 0
     for row in range(len(meta)):
         begin = out
@@ -265,18 +268,16 @@ def _write_sketches(
             marked = content_words[word] if word < word_offsets[row + 1] else np.uint8(0)
             sketches[out] = np.uint32((short[at] >> np.uint64(32)) & np.uint64(0xFFFFFFFE)) | np.uint32(marked)
             out += 1
-        out = _sort_distinct(sketches, begin, out)
+        out = _sort_distinct(sketches, begin, out, places, room)
         meta[row].short = out - begin
-        begin = out
-        level = 0
-        if long_offsets[row + 1] - long_offsets[row] > SAMPLE:
-            level = _enough(long[long_offsets[row] : long_offsets[row + 1]])
-        for at in range(long_offsets[row], long_offsets[row + 1]):
-            own = _level(long[at])
-            if own >= level:
-                sketches[out] = np.uint32((long_keyed[at] >> np.uint64(32)) & np.uint64(0xFFFFFFF0)) | np.uint32(own)
-                out += 1
-        out = _sort_distinct(sketches, begin, out)
+        begin, first, size = out, long_offsets[row], long_offsets[row + 1] - long_offsets[row]
+        count = size if size <= SAMPLE else _sample(long[first : first + size], seen, chosen)
+        for at in range(count):
+            place = first + (at if size <= SAMPLE else chosen[at])
+            high = np.uint32((long_keyed[place] >> np.uint64(32)) & np.uint64(0xFFFFFFF0))
+            sketches[out] = high | np.uint32(_level(long[place]))
+            out += 1
+        out = _sort_distinct(sketches, begin, out, places, room)
         offsets[row + 1] = out
 
 
@@ -290,24 +291,67 @@ def _level(shingle: Any) -> int:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _enough(shingles: U64) -> int:
-    """The least level at which no more than SAMPLE are left."""
-    counts = np.zeros(LEVELS + 1, np.int64)
-    for shingle in shingles:
-        counts[_level(shingle)] += 1
-    level, left = 0, len(shingles)
-    while left > SAMPLE:
-        left -= counts[level]
-        level += 1
-    return level
+def _sample(shingles: U64, seen: I64, chosen: I64) -> int:
+    """Places of the distinct shingles from the lowest level up that leaves no more than SAMPLE; returns how many.
+
+    Each level has half as many, so two texts' samples agree on what both could have: the higher level of the two.
+    Source: Gibbons, Distinct sampling for highly-accurate answers to distinct values queries (2001).
+    """
+    seen[:] = -1
+    level, count = 0, 0
+    for place in range(len(shingles)):
+        if _level(shingles[place]) < level or not _enter(shingles, place, seen):
+            continue
+        chosen[count] = place
+        count += 1
+        while count > SAMPLE:
+            level += 1
+            seen[:] = -1
+            left = 0
+            for at in range(count):
+                if _level(shingles[chosen[at]]) >= level:
+                    _enter(shingles, chosen[at], seen)
+                    chosen[left] = chosen[at]
+                    left += 1
+            count = left
+    return count
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sort_distinct(values: U32, begin: int, end: int) -> int:
-    values[begin:end].sort()
+def _enter(shingles: U64, place: int, seen: I64) -> bool:
+    """Put a shingle into a hash table of places; False when it is there already."""
+    slot = np.int64(shingles[place] & np.uint64(SLOTS - 1))
+    while seen[slot] >= 0:
+        if shingles[seen[slot]] == shingles[place]:
+            return False
+        slot = (slot + 1) & (SLOTS - 1)
+    seen[slot] = place
+    return True
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _sort_distinct(values: U32, begin: int, end: int, places: I64, room: U32) -> int:
+    """Sort hashes and drop repeated ones: by their first byte into buckets, then the few that are out of order."""
+    places[:] = 0
+    for at in range(begin, end):
+        places[(values[at] >> np.uint32(24)) + 1] += 1
+        room[at - begin] = values[at]
+    for bucket in range(256):
+        places[bucket + 1] += places[bucket]
+    for at in range(end - begin):
+        value = room[at]
+        bucket = value >> np.uint32(24)
+        values[begin + places[bucket]] = value
+        places[bucket] += 1
     out = begin
     for at in range(begin, end):
-        if at == begin or values[at] != values[at - 1]:
-            values[out] = values[at]
-            out += 1
+        value, back = values[at], out
+        while back > begin and values[back - 1] > value:
+            back -= 1
+        if back > begin and values[back - 1] == value:
+            continue
+        for shifted in range(out, back, -1):
+            values[shifted] = values[shifted - 1]
+        values[back] = value
+        out += 1
     return out

@@ -13,7 +13,7 @@ import polars as pl
 from numba import njit
 
 from tasks.text.hashing import I64, U32, U64, mix
-from tasks.text.normalize import buffers, normalize
+from tasks.text.normalize import normalize
 from tasks.text.unicode import DIGIT, EXPANDED, IGNORED, LETTER, MAYBE, OPERATOR, SINGLE, SPACE, tables
 
 U8 = npt.NDArray[np.uint8]
@@ -34,10 +34,8 @@ def tokenize(texts: pl.Series) -> tuple[U64, U8, I64]:
         Hashes of the words, text after text; a flag for each (NUMBER_FLAG, OPERATOR_FLAG or 0); and n + 1 offsets.
         A text of punctuation only has its characters as words, so that "?" is not "!"; an empty one has none.
     """
-    offset_buffer, data_buffer = buffers(normalize(texts))
-    offsets = np.frombuffer(offset_buffer, np.int64)
-    data = np.frombuffer(data_buffer, np.uint8)
-    room = int(offsets[-1] - offsets[0])
+    data, offsets = normalize(texts)
+    room = 2 * int(offsets[-1] - offsets[0])  # "½" are three words in two bytes
     longest = int(np.diff(offsets).max(initial=0))
     hashes, flags = np.empty(room, np.uint64), np.empty(room, np.uint8)
     ends = np.zeros(len(offsets), np.int64)
@@ -48,10 +46,10 @@ def tokenize(texts: pl.Series) -> tuple[U64, U8, I64]:
 
 def words(text: str) -> list[str]:
     """The words of one text as strings, case folded: what `tokenize` hashes. For tests, and for a person to look."""
-    data = np.frombuffer(normalize(pl.Series([text]))[0].encode(), np.uint8)
+    data, _ = normalize(pl.Series([text]))
     points, kinds = np.empty(len(data) * 2 + 2, np.uint32), np.empty(len(data) * 2 + 2, np.uint8)
     count = _decode(data, 0, len(data), *tables(), points, kinds)
-    room = len(data)
+    room = 2 * len(data)
     hashes, flags, spans = np.empty(room, np.uint64), np.empty(room, np.uint8), np.empty((room, 2), np.int64)
     found = _split(points, kinds, count, hashes, flags, spans, 0)
     letters = points.astype(np.uint32)
@@ -125,7 +123,7 @@ def _decode(data: U8, at: int, end: int, folded: U32, classes: U8, expansions: U
             continue
         for piece in expansions[point - EXPANDED]:
             if piece:
-                points[count], kinds[count] = piece, kind
+                points[count], kinds[count] = piece, classes[piece]
                 count += 1
     return count
 
@@ -133,34 +131,29 @@ def _decode(data: U8, at: int, end: int, folded: U32, classes: U8, expansions: U
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _split(points: U32, kinds: U8, count: int, hashes: U64, flags: U8, spans: I64, found: int) -> int:
     """Code points to words; returns the number of words so far."""
-    first = found
-    state, begin, open_kind = HASH_START, 0, SPACE
-    for at in range(count):
-        kind = kinds[at]
+    first, at = found, 0
+    while at < count:
+        kind, begin = kinds[at], at
         if kind == MAYBE:
-            kind = _decide(points, kinds, count, at, open_kind)
-        if kind == IGNORED:
+            kind = _decide(points, kinds, count, at, SPACE)
+        at += 1
+        if kind in (SPACE, IGNORED):
             continue
-        if open_kind != SPACE and kind != open_kind:
-            hashes[found], flags[found] = mix(state), NUMBER_FLAG if open_kind == DIGIT else 0
-            if len(spans):
-                spans[found, 0], spans[found, 1] = begin, at
-            found += 1
-            open_kind = SPACE
+        state = (HASH_START ^ np.uint64(points[begin])) * HASH_FACTOR
+        flag = OPERATOR_FLAG if kind == OPERATOR else 0
         if kind in (LETTER, DIGIT):
-            if open_kind == SPACE:
-                state, begin, open_kind = HASH_START, at, kind
-            state = (state ^ np.uint64(points[at])) * HASH_FACTOR
-        elif kind in (SINGLE, OPERATOR):
-            hashes[found] = mix((HASH_START ^ np.uint64(points[at])) * HASH_FACTOR)
-            flags[found] = OPERATOR_FLAG if kind == OPERATOR else 0
-            if len(spans):
-                spans[found, 0], spans[found, 1] = at, at + 1
-            found += 1
-    if open_kind != SPACE:
-        hashes[found], flags[found] = mix(state), NUMBER_FLAG if open_kind == DIGIT else 0
+            flag = NUMBER_FLAG if kind == DIGIT else 0
+            while at < count:
+                if kinds[at] == kind:
+                    state = (state ^ np.uint64(points[at])) * HASH_FACTOR
+                elif kinds[at] != IGNORED and (
+                    kinds[at] != MAYBE or _decide(points, kinds, count, at, kind) != IGNORED
+                ):
+                    break
+                at += 1
+        hashes[found], flags[found] = mix(state), flag
         if len(spans):
-            spans[found, 0], spans[found, 1] = begin, count
+            spans[found, 0], spans[found, 1] = begin, at
         found += 1
     if found > first:
         return found
