@@ -76,6 +76,22 @@ def report(lake: LakeArgument = "lake", batch: BatchOption = None) -> None:
 
 
 @app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")],
+    lake: LakeArgument = "lake",
+    model: Annotated[str | None, typer.Option(help="Id of a model; the champion if not given.")] = None,
+    kinds: Annotated[list[str] | None, typer.Option("--gguf", help="f16 or q8_0. Repeatable.")] = None,
+) -> None:
+    """Write a model for serving: safetensors with its card and, if asked for, GGUF with a Modelfile."""
+    from flows.export import export as write
+
+    agreed = write(_existing(lake), folder, model, kinds or ())
+    for kind, share in agreed.items():
+        console.print(f"GGUF {kind}: chooses the same token as the original in {share:.1%} of cases.")
+    console.print(f"Exported to [bold]{folder}[/].", soft_wrap=True)
+
+
+@app.command()
 def rollback(
     reason: Annotated[str, typer.Argument(help="Why, for the history.")],
     lake: LakeArgument = "lake",

@@ -1,6 +1,7 @@
 """What the `flywheel` command prints: the summary of a run, the state of a lake."""
 
 from datetime import UTC, datetime
+from typing import Literal
 
 import polars as pl
 from rich.console import Console, Group
@@ -89,7 +90,7 @@ def _table(title: str, *columns: str) -> Table:
     """A plain table; a name that ends in ">" is a column of figures."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in columns:
-        side = "right" if name.endswith(">") else "left"
+        side: Literal["right", "left"] = "right" if name.endswith(">") else "left"
         table.add_column(name.removesuffix(">"), justify=side, overflow="fold", no_wrap=name != columns[-1])
     return table
 

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from typing import Literal
 
 from prefect import flow
-from tasks.mix.task import mix
-from tasks.synthesize.task import synthesize_pairs
-from tasks.train.task import train as train_model
 
 from configs.settings import Settings
 from flows.runs import Run, current
 from storage import registry
 from storage.lake import Lake
 from storage.registry import Model
+from tasks.mix.task import mix
+from tasks.synthesize.task import synthesize_pairs
+from tasks.train.task import train as train_model
 
 log = logging.getLogger(__name__)
-Stage = Literal["cpt", "sft", "dpo"]
-STAGES: tuple[Stage, ...] = ("cpt", "sft", "dpo")
+Stage = Literal["cpt", "sft", "dpo", "kto"]
+STAGES: tuple[Stage, ...] = ("cpt", "sft", "dpo", "kto")
 
 
 @flow(name="train", flow_run_name="train {stage} in {settings.lake}")
@@ -26,7 +26,7 @@ def train(settings: Settings, stage: Stage = "sft", parent: str | None = None) -
 
     Args:
         settings: the flywheel's settings.
-        stage: cpt, sft or dpo.
+        stage: cpt, sft, dpo or kto.
         parent: id of the model to start from; the champion when it is not given.
 
     Returns:
