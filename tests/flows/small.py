@@ -30,6 +30,7 @@ def small_settings(folder: Path, model: Path, lake: str = "lake") -> Settings:
         },
         "scrub": {"workers": 1},
         "split": {"holdout_share": 0.3},
+        "mix": {"min_rows": 2},
         "synthesize": {"engine": "transformers", "instructions": 3, "pairs": 3, "samples": 2, "max_new_tokens": 12},
         "train": {"cpt": stage, "sft": stage, "dpo": stage},
         "evaluate": {"samples": 2, "max_new_tokens": 8, "max_tokens": 128},
