@@ -58,9 +58,10 @@ class CollectSettings(Section):
     )
     default_consent: bool = Field(default=True, description="What a record without that key counts as.")
     batch_bytes: int = Field(
-        default=2**28,
+        default=2**26,
         ge=1,
-        description="Most bytes of input in one batch, which bounds memory; the rest follows in further batches.",
+        description="Most bytes of input in one batch, which bounds memory; the rest follows in further batches. "
+        "A compressed file is not cut.",
     )
 
     @model_validator(mode="after")
@@ -185,12 +186,29 @@ class SynthesizeSettings(Section):
     )
     max_model_len: int = Field(default=4096, ge=128, description="Tokens of prompt and answer that vLLM serves.")
     start_timeout: float = Field(default=900, gt=0, description="Seconds until a vLLM server must be healthy.")
-    instructions: int = Field(default=200, ge=0, description="New instructions to write (Self-Instruct).")
+    instructions: int = Field(default=200, ge=0, description="New instructions to write and answer (Self-Instruct).")
+    evolve: int = Field(default=0, ge=0, description="Real instructions to make harder or rarer (Evol-Instruct).")
+    magpie: int = Field(default=0, ge=0, description="Instructions that the model dreams up from its template alone.")
+    personas: int = Field(default=0, ge=0, description="Instructions by the kind of person behind a real one.")
+    backtranslate: int = Field(default=0, ge=0, description="Documents to find the instruction for.")
+    document_questions: int = Field(default=0, ge=0, description="Documents to ask a question about, and answer it.")
+    regenerate: int = Field(default=0, ge=0, description="Real prompts to answer anew, by a better model.")
+    checked: int = Field(default=0, ge=0, description="Prompts to answer step by step; kept if the result is right.")
+    translate: int = Field(default=0, ge=0, description="Conversations to translate into translate_to.")
+    translate_to: tuple[str, ...] = Field(default=(), description="Languages to translate into, such as de or fr.")
+    extend: int = Field(default=0, ge=0, description="Conversations to continue by another question and answer.")
     pairs: int = Field(default=100, ge=0, description="Prompts to sample answers for (preference pairs).")
     samples: int = Field(default=4, ge=2, description="Answers per prompt for a pair.")
     max_new_tokens: int = Field(default=256, ge=8, description="Length of an answer.")
     temperature: float = Field(default=0.8, ge=0, le=2, description="Sampling temperature.")
     top_p: float = Field(default=0.95, gt=0, le=1, description="Nucleus of sampling.")
+
+    @property
+    def conversations(self) -> int:
+        """How many conversations are tried for, by all methods together."""
+        instructed = self.instructions + self.evolve + self.magpie + self.personas
+        documented = self.backtranslate + self.document_questions
+        return instructed + documented + self.regenerate + self.checked + self.translate + self.extend
 
 
 class SelectSettings(Section):
@@ -244,15 +262,22 @@ class StageSettings(Section):
     max_length: int = Field(default=1024, ge=16, description="Tokens of a row; longer ones are left out and counted.")
     warmup_steps: float = Field(default=0.1, ge=0, description="Below 1: a share of all steps.")
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = Field(default="cosine", description="Decay.")
-    beta: float = Field(default=0.1, gt=0, description="DPO: how far from the reference; other stages ignore it.")
+    beta: float = Field(default=0.1, gt=0, description="DPO and KTO: how strongly to stay near the model before.")
+
+
+class KtoSettings(StageSettings):
+    """Preference optimisation on thumbs: off unless asked for."""
+
+    enabled: bool = Field(default=False, description="Whether this stage runs.")
 
 
 class TrainSettings(Section):
-    """Step 8: continued pre-training, then supervised fine-tuning, then preference optimisation."""
+    """Step 8: continued pre-training, then supervised fine-tuning, then preference optimisation on pairs, on thumbs."""
 
     cpt: StageSettings = StageSettings()
     sft: StageSettings = StageSettings()
     dpo: StageSettings = StageSettings()
+    kto: KtoSettings = KtoSettings()
 
 
 class EvaluateSettings(Section):

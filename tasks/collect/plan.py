@@ -17,12 +17,15 @@ from configs.settings import Source
 from storage.lake import Lake, LakeError
 from storage.publish import ATTEMPTS, conform
 from storage.snapshot import digest
-from tasks.collect.containers import container, whole_lines
+from tasks.collect.containers import COMPRESSIONS, container, whole_lines
 from tasks.collect.files import SAMPLE, File
 
 log = logging.getLogger(__name__)
 STEP = "collect"
 APP = "collect/plan"
+PACKED = 6
+PACKED_NAMES = (*COMPRESSIONS, ".parquet")
+"""A byte of such files counts as so many of text when a batch is filled."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,11 @@ def _limited(pieces: Iterator[Piece], limit: int) -> list[Piece]:
     taken: list[Piece] = []
     room = limit
     for piece in pieces:
-        if taken and piece.end - piece.start > room:
+        weight = (piece.end - piece.start) * (PACKED if piece.uri.endswith(PACKED_NAMES) else 1)
+        if taken and weight > room:
             break
         taken.append(piece)
-        room -= piece.end - piece.start
+        room -= weight
     return taken
 
 
