@@ -14,11 +14,22 @@ from storage.registry import models
 from storage.snapshot import digest
 from tasks.lm.load import load_tokenizer
 from tasks.lm.template import template_hash
-from tasks.mix.select import conversations, pairs
+from tasks.mix.select import conversations, judgements
 from tasks.mix.share import Part, take
-from tasks.mix.views import Tokens, answer_view, conversation_texts, make_views, pair_texts, pair_view, text_view
+from tasks.mix.views import (
+    Tokens,
+    answer_view,
+    conversation_texts,
+    judged_texts,
+    label_view,
+    make_views,
+    pair_view,
+    text_view,
+)
 
-VIEWS = {"cpt": text_view, "sft": answer_view, "dpo": pair_view}
+VIEWS = {"cpt": text_view, "sft": answer_view, "dpo": pair_view, "kto": label_view}
+JUDGED = ("dpo", "kto")
+"""Stages that learn from preferences."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ def make_mixture(
 
     Args:
         lake: where the tables are.
-        stage: cpt, sft or dpo.
+        stage: cpt, sft, dpo or kto.
         batch: the newest batch that counts.
         settings: rules and shares.
         max_length: tokens of a row at most.
@@ -58,10 +69,10 @@ def make_mixture(
     """
     tokens = Tokens(load_tokenizer(model), max_length)
     template = template_hash(tokens.tokenizer)
-    if stage == "dpo":
+    if stage in JUDGED:
         settings = settings.model_copy(update={"general_share": 0.0})  # nobody compares answers of the general set
-        candidates = pairs(lake, batch, settings.max_rows, seed)
-        texts = pair_texts(lake, batch, candidates.rows)
+        candidates = judgements(lake, stage, batch, settings.max_rows, seed)
+        texts = judged_texts(lake, batch, candidates.rows)
     else:
         candidates = conversations(lake, stage, batch, settings.select, settings.max_rows, seed)
         texts = conversation_texts(lake, stage, batch, candidates.rows)

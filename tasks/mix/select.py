@@ -76,16 +76,17 @@ def conversations(lake: Lake, stage: str, batch: str, settings: SelectSettings, 
     return _taken(rows, most, seed)
 
 
-def pairs(lake: Lake, batch: str, most: int, seed: int) -> Candidates:
-    """Preference pairs, each pair of texts once.
+def judgements(lake: Lake, stage: str, batch: str, most: int, seed: int) -> Candidates:
+    """Preferences: pairs of answers for dpo, single answers with a label for kto; the same judgement once.
 
     Pairs that the model sampled itself (best_of_n) answer prompts of users and are only compared with each other: the
     cap on synthetic text, which is there to be imitated, does not concern them.
     """
-    same = pl.struct("prompt", "chosen", "rejected")
+    kind, compared = ("label", "label") if stage == "kto" else ("pair", "rejected")
+    same = pl.struct("prompt", "chosen", compared)
     rows = (
         until(lake.read("preferences"), batch)
-        .filter(pl.col("kind") == "pair", pl.col("split") == "train")
+        .filter(pl.col("kind") == kind, pl.col("split") == "train")
         .sort("id")
         .select(
             "id",
@@ -94,10 +95,12 @@ def pairs(lake: Lake, batch: str, most: int, seed: int) -> Candidates:
             part=pl.lit("user"),
             reason=pl.when(pl.col("chosen").str.strip_chars().fill_null("") == "")
             .then(pl.lit("no_answer"))
-            .when(pl.col("chosen") == pl.col("rejected").fill_null(pl.col("chosen")))
+            .when(pl.col("chosen") == pl.col("rejected"))
             .then(pl.lit("no_difference"))
+            .when(pl.lit(kind == "label") & (pl.col("label").n_unique().over("prompt", "chosen") > 1))
+            .then(pl.lit("contradicted"))
             .when(~same.is_first_distinct())
-            .then(pl.lit("repeated_pair")),
+            .then(pl.lit("repeated")),
         )
         .collect()
     )

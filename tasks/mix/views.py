@@ -55,9 +55,9 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
     return _marked(lake, batch, rows.collect(), "messages", ["edit"] if stage == "sft" else [])
 
 
-def pair_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
+def judged_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their prompt, chosen and rejected text, and in_holdout."""
-    said = until(lake.read("preferences"), batch).select("id", "prompt", "chosen", "rejected")
+    said = until(lake.read("preferences"), batch).select("id", "prompt", "chosen", "rejected", "label")
     rows = candidates.lazy().join(said, on="id", how="left", maintain_order="left")
     return _marked(lake, batch, rows.collect(), "prompt", ["chosen", "rejected"])
 
@@ -118,6 +118,13 @@ def pair_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
         return "no_prompt"
     answers = {name: [_answer(row[name])] for name in ("chosen", "rejected")}
     return _counted(row["prompt"], answers, tokens)
+
+
+def label_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
+    """Optimisation on thumbs: an answer that somebody liked is `chosen`, one that somebody disliked is `rejected`."""
+    if not row["prompt"]:
+        return "no_prompt"
+    return _counted(row["prompt"], {"chosen" if row["label"] else "rejected": [_answer(row["chosen"])]}, tokens)
 
 
 def _counted(prompt: list[Any], answers: dict[str, list[dict[str, Any]]], tokens: Tokens) -> View | str:

@@ -85,6 +85,7 @@ def _biases(model: Any, _: StageSettings) -> None:
         weights.requires_grad_(True)
 
 
+NO_REFERENCE = "it moves the model's largest directions into the adapter, so the reference would lack them."
 METHODS: Mapping[str, Method] = {
     "lora": Method(2e-4, adapter=_lora()),
     "rslora": Method(1e-4, adapter=_lora(use_rslora=True)),  # scaled by sqrt(r): larger steps than lora's
@@ -92,7 +93,7 @@ METHODS: Mapping[str, Method] = {
     "pissa": Method(
         1e-4,
         adapter=_lora(init_lora_weights="pissa"),
-        refuses={"dpo": "it moves the model's largest directions into the adapter, so the reference would lack them."},
+        refuses={"dpo": NO_REFERENCE, "kto": NO_REFERENCE},
     ),
     "ia3": Method(8e-3, adapter=_ia3),
     "full": Method(1e-5),

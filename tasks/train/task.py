@@ -31,7 +31,7 @@ def train(
         lake: where the mixture and the models are.
         batch: that the model is registered for.
         mixture: what to train on.
-        stage: cpt, sft or dpo.
+        stage: cpt, sft, dpo or kto.
         parent: the model to train.
         settings: of the stage.
         seed: of everything random.

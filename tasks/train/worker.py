@@ -7,6 +7,7 @@ knows nothing of Prefect or of the lake: a job file, rows and a model folder go 
 import ctypes
 import json
 import logging
+import math
 import os
 import resource
 import signal
@@ -17,8 +18,9 @@ from typing import Any
 
 import polars as pl
 import torch
-from transformers import Trainer, set_seed
+from transformers import PrinterCallback, Trainer, set_seed
 
+from configs.settings import StageSettings
 from tasks.lm.load import MissingModelError, load_tokenizer
 from tasks.lm.template import TemplateError, template_hash
 from tasks.train.checkpoint import newest_whole
@@ -86,12 +88,13 @@ def train(job: Job) -> None:
         model=model,
         tokenizer=tokenizer,
         examples=data.examples,
-        arguments=arguments(job, total) | {"learning_rate": rate},
+        arguments=arguments(job, data.examples.num_rows, total) | {"learning_rate": rate},
         settings=settings,
         peft_config=method.adapter(settings) if method.adapter else None,
         callbacks=[StepReport(Path(job.work) / "metrics.jsonl")],
     )
     trainer = stage.trainer(setup)
+    trainer.remove_callback(PrinterCallback)  # prints what StepReport says better
     trainable = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
     log.info("%s: %s of %s parameters, rate %g", settings.finetuning_type, f"{trainable:,}", f"{total:,}", rate)
     checkpoint = newest_whole(Path(job.work))
@@ -105,7 +108,7 @@ def train(job: Job) -> None:
     (job.output / RESULT).write_text(json.dumps(measured, indent=1))
 
 
-def arguments(job: Job, parameters: int) -> dict[str, Any]:
+def arguments(job: Job, examples: int, parameters: int) -> dict[str, Any]:
     """The trainer's arguments that all stages share."""
     settings = job.settings
     cuda = torch.cuda.is_available()
@@ -115,7 +118,7 @@ def arguments(job: Job, parameters: int) -> dict[str, Any]:
         "max_steps": settings.max_steps,
         "per_device_train_batch_size": settings.per_device_train_batch_size,
         "gradient_accumulation_steps": settings.gradient_accumulation_steps,
-        "warmup_steps": settings.warmup_steps,
+        "warmup_steps": warmup(settings, examples),
         "lr_scheduler_type": settings.lr_scheduler_type,
         "seed": job.seed,
         "data_seed": job.seed,
@@ -123,7 +126,7 @@ def arguments(job: Job, parameters: int) -> dict[str, Any]:
         "bf16": cuda,
         "gradient_checkpointing": parameters > LARGE,
         "dataloader_pin_memory": cuda,
-        "logging_steps": 1 if 0 < settings.max_steps <= LOGGED_STEPS else 1 / LOGGED_STEPS,
+        "logging_steps": 1 / LOGGED_STEPS,
         "logging_nan_inf_filter": False,  # it would hide a loss that is no number
         "include_num_input_tokens_seen": "non_padding",
         "save_steps": 1 / SAVES,
@@ -131,6 +134,19 @@ def arguments(job: Job, parameters: int) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
     }
+
+
+def warmup(settings: StageSettings, examples: int) -> int:
+    """Steps until the learning rate is at its peak; a share of all steps is rounded down.
+
+    The first step of a warm-up learns nothing: rounded up, as the trainer does it, a short training would lose one of
+    its few steps.
+    """
+    if settings.warmup_steps >= 1:
+        return int(settings.warmup_steps)
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    steps = settings.max_steps if settings.max_steps > 0 else math.ceil(examples / batch * settings.num_train_epochs)
+    return int(steps * settings.warmup_steps)
 
 
 def _show(data: TrainingData) -> None:

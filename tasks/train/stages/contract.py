@@ -9,7 +9,7 @@ from transformers import Trainer, TrainerCallback
 
 from configs.settings import StageSettings
 
-Example = dict[str, list[int]]
+Example = dict[str, Any]
 """The columns of tokens that a trainer reads."""
 
 

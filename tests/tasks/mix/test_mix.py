@@ -239,7 +239,30 @@ def test_pairs_keep_prompt_chosen_and_rejected(tmp_path: Path, model: str) -> No
     assert rows["id"].to_list() == ["1", "7"]
     assert rows["chosen"][0][0]["content"] == "Team."
     assert rows["rejected"][0][0] == rows["rejected"][1][0]
-    assert books_of(lake, "dpo") == {"mixed": 2, "repeated_pair": 1, "no_difference": 1, "no_answer": 1}
+    assert books_of(lake, "dpo") == {"mixed": 2, "repeated": 1, "no_difference": 1, "no_answer": 1}
+
+
+def test_thumbs_become_liked_and_disliked_answers(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    prompt = [{"role": "user", "content": "Which plan is the right one?"}]
+    thumb = {"kind": "label", "origin": "thumb", "target_id": "t", "prompt": prompt, "chosen": "Team.", "label": True}
+    prefer(
+        lake,
+        [
+            thumb | {"id": "1"},
+            thumb | {"id": "2"},
+            thumb | {"id": "3", "chosen": "None.", "label": False},
+            thumb | {"id": "4", "chosen": "Some."},
+            thumb | {"id": "5", "chosen": "Some.", "label": False},
+            thumb | {"id": "6", "split": "holdout"},
+        ],
+    )
+    rows = rows_of(lake, run(lake, model, stage="kto"))
+    assert rows["id"].to_list() == ["1", "3"]
+    assert rows["chosen"].to_list()[0][0]["content"] == "Team."
+    assert rows["rejected"].to_list()[1][0]["content"] == "None."
+    assert rows["rejected"][0] is None
+    assert books_of(lake, "kto") == {"mixed": 2, "repeated": 1, "contradicted": 2}
 
 
 def test_rows_that_the_model_learned_before_are_not_new(tmp_path: Path, model: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import polars as pl
 import pytest
 import torch
+from datasets import Dataset
 from transformers import AutoModelForCausalLM
 
 from configs.settings import StageSettings
@@ -18,10 +19,11 @@ from tasks.train.job import Job, TrainingError
 from tasks.train.launch import measured_in
 from tasks.train.methods import METHODS
 from tasks.train.stages import STAGES
+from tasks.train.stages.kto import mismatched
 from tasks.train.weights import load_trainable
 from tests.tiny_model import make_tiny_model
 
-REFUSED = {("dpo", "pissa")}
+REFUSED = {("dpo", "pissa"), ("kto", "pissa")}
 TRAINED_BY = {"freeze": ("model.layers.1.",), "bitfit": (".bias",), "full": ("",)}
 LINEAR = ("_proj.weight",)
 
@@ -56,7 +58,7 @@ def job_for(work: Path, parent: Path, stage: str, method: str) -> Job:
     def said(role: str, text: str) -> dict[str, str]:
         return {"role": role, "content": text}
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": str(number),
             "text": f"The printer has {number} trays.",
@@ -67,6 +69,8 @@ def job_for(work: Path, parent: Path, stage: str, method: str) -> Job:
         }
         for number in range(8)
     ]
+    if stage == "kto":
+        rows = [row | {"rejected" if number % 3 else "chosen": None} for number, row in enumerate(rows)]
     pl.DataFrame(rows).write_parquet(work / "rows.parquet")
     settings = StageSettings(
         finetuning_type=method,  # type: ignore[arg-type]
@@ -178,3 +182,33 @@ def test_sft_and_dpo_losses_agree_with_a_direct_calculation(tmp_path: Path, pare
     first, second = (loss for _, loss in measured_in(job.output)["losses"])
     assert first == pytest.approx(0.693147, abs=1e-4)  # before the first step, policy and reference are equal
     assert second < first
+
+
+def test_kto_shuffles_and_pairs_each_prompt_with_another_answer() -> None:
+    rows = Dataset.from_dict(
+        {"prompt_ids": [[n] for n in range(10)], "completion_ids": [[n, n] for n in range(10)], "label": [True] * 10}
+    )
+    paired = mismatched(rows, 4, seed=1)
+    answers = paired["completion_ids"][:]
+    assert answers != rows["completion_ids"][:]
+    assert sorted(answers) == sorted(rows["completion_ids"][:])
+    for start in range(0, 10, 4):
+        own, other = answers[start : start + 4], paired["KL_completion_ids"][start : start + 4]
+        assert sorted(own) == sorted(other)
+        assert all(mine != theirs for mine, theirs in zip(own, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"rejected": None}, "there are 8 and 0"), ({}, "per_device_train_batch_size to 2 or more")],
+)
+def test_kto_is_refused_when_it_would_learn_nothing(
+    tmp_path: Path, parent: Path, changes: dict[str, None], reason: str
+) -> None:
+    job = job_for(tmp_path, parent, "kto", "lora")
+    if changes:
+        rows = job_for(tmp_path, parent, "sft", "lora")
+        pl.read_parquet(rows.data).with_columns(rejected=None).write_parquet(job.data)
+    settings = job.settings.model_copy(update={"per_device_train_batch_size": 8 if changes else 1})
+    with pytest.raises(TrainingError, match=reason):
+        worker.train(job.model_copy(update={"settings": settings}))
