@@ -226,7 +226,7 @@ def _seen(metric: Metric, comparison: Comparison) -> str:
 
 
 def _too_few(metric: Metric, comparison: Comparison | None, min_items: int) -> str:
-    have = f"only {comparison.groups}" if comparison else "too few"
+    have = f"only {comparison.groups}" if comparison else "fewer than 2"
     return (
         f"{metric.label}: {have} held-out conversations to compare on; {min_items} are needed to decide anything. "
         f"{metric.remedy}"

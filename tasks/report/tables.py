@@ -29,6 +29,8 @@ STEPS: Mapping[str, str] = {
     "evaluate": "Evaluated",
 }
 """Every step that keeps books, in the order of the pipeline, and what it is called."""
+GOES_ON = ("interactions", "kept", "scrubbed", "curated", "train", "mixed", "scored")
+"""What the steps call the rows that the next step gets."""
 ENTITY = "entity:"
 """How the scrub step's facts about a type of personal data begin."""
 SYNTHETIC = "-synthetic"
@@ -44,7 +46,7 @@ class FunnelRow:
         title: what a person calls it.
         synthetic: whether it worked on synthetic rows.
         rows_in: rows that went in.
-        out: what became of them, largest first; adds up to `rows_in`.
+        out: what became of them, what goes on first, then the largest; adds up to `rows_in`.
         facts: other figures of the step.
     """
 
@@ -191,7 +193,9 @@ def lineage(lake: Lake, model: str | None = None) -> list[LineageRow]:
 
 def _funnel_row(step: str, batch: str, books: pl.DataFrame) -> FunnelRow:
     kinds = {str(kind): part for (kind,), part in books.partition_by("kind", as_dict=True).items()}
-    out = kinds["out"].sort("value", "name", descending=[True, False]) if "out" in kinds else books.clear()
+    out = kinds.get("out", books.clear()).sort(
+        pl.col("name").is_in(GOES_ON), "value", "name", descending=[True, True, False]
+    )
     facts = kinds.get("fact", books.clear())
     return FunnelRow(
         step=step,

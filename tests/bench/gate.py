@@ -25,12 +25,8 @@ def run(*, quick: bool) -> dict[str, Any]:
     """False promotions, with conversations and with items resampled; power; and false promotions in a month."""
     trials, resamples = (400, 500) if quick else (2000, 2000)
     months, month_resamples = (40, 1000) if quick else (300, 5000)
-    rows, figures = [], {}
-    for conversations in CONVERSATIONS:
-        rates = _rates(conversations, trials, resamples)
-        rows.append([conversations, *(f"{rate:.1%}" for rate in rates.values())])
-        if conversations == HEADLINE:
-            figures = rates
+    rates = {conversations: _rates(conversations, trials, resamples) for conversations in CONVERSATIONS}
+    rows = [[size, *(f"{rate:.1%}" for rate in found.values())] for size, found in rates.items()]
     show(
         f"{trials:,} comparisons each, confidence 95%; power at {EFFECT} nats per token",
         ["conversations", "promoted though equal", "... by resampling items", "promoted when better"],
@@ -42,13 +38,18 @@ def run(*, quick: bool) -> dict[str, Any]:
         ["repeated_nights", "months with a promotion"],
         [["spend", f"{spending:.1%}"], ["ignore", f"{ignoring:.1%}"]],
     )
-    return figures | {
-        "allowed": round(0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5, 4),
-        "conversations": HEADLINE,
-        "effect": EFFECT,
+    pooled = {
+        name: round(float(np.mean([found[name] for found in rates.values()])), 4)
+        for name in ("false_promotion_rate", "naive_false_promotion_rate")
+    }
+    return pooled | {
+        "worst_false_promotion_rate": max(found["false_promotion_rate"] for found in rates.values()),
+        "allowed": round(0.05 + 3 * (0.05 * 0.95 / (trials * len(rates))) ** 0.5, 4),
+        "power": rates[HEADLINE]["power"],
+        "power_at": {"conversations": HEADLINE, "nats_per_token": EFFECT},
         "false_promotion_rate_of_a_month": spending,
         "false_promotion_rate_of_a_month_without_spending": ignoring,
-        "trials": trials,
+        "trials": trials * len(rates),
     }
 
 

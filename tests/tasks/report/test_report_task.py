@@ -10,6 +10,7 @@ import pytest
 from storage.evidence import Comparison
 from storage.lake import Lake
 from tasks.report import charts, tables
+from tasks.report.card import model_card
 from tasks.report.task import report
 from tests.tasks.report.believable import BATCHES, make_lake
 
@@ -81,6 +82,13 @@ def test_a_second_report_replaces_the_first(lake: Lake) -> None:
     first = report.fn(lake, BATCHES[0])
     assert report.fn(lake, BATCHES[0]) == first
     assert len(list(Path(first).parent.glob("*.part"))) == 0
+
+
+def test_a_model_card_says_where_a_model_comes_from_and_how_it_was_judged(lake: Lake) -> None:
+    card = model_card(lake, "dpo-0001")
+    for words in ("# dpo-0001", "| base | `base-1` |", "| user | 300 | 41,000 |", "**promote**", "+0.2100"):
+        assert words in card
+    assert "Not compared" in model_card(lake, "sft-0001")
 
 
 @pytest.mark.parametrize("values", [[1.0], [2.0] * 50, list(np.linspace(0, 1, 300)), [0.0, 1e6]])

@@ -1,0 +1,1 @@
+"""Turns a model of the registry into files that other programs serve."""

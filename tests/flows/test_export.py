@@ -1,0 +1,31 @@
+"""Exporting the champion: whole files, checked, with a card."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.export import export
+from storage.lake import Lake, LakeError
+from storage.registry import Decision, Model, decide, register
+from tasks.export.gguf import ExportError
+from tasks.lm.load import load
+from tests.tiny_model import make_tiny_model
+
+
+def test_the_champion_is_exported_and_loads(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    path = make_tiny_model(tmp_path / "model")
+    register(lake, Model("base-1", "lm", "base", str(path), "t"), batch="base")
+    decide(lake, Decision("base-1", None, "promote", ["The first one."]), batch="base")
+    agreed = export(lake, tmp_path / "out", kinds=["f16"])
+    assert agreed["f16"] > 0.98
+    assert "# base-1" in (tmp_path / "out" / "README.md").read_text()
+    assert "FROM ./base-1-f16.gguf" in (tmp_path / "out" / "Modelfile").read_text()
+    assert load(tmp_path / "out").template_hash == load(path).template_hash
+    with pytest.raises(ExportError, match="No GGUF kind q3; there are: f16, q8_0"):
+        export(lake, tmp_path / "out", kinds=["q3"])
+
+
+def test_without_a_champion_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="no champion to export"):
+        export(Lake(str(tmp_path / "lake")), tmp_path / "out")
