@@ -49,6 +49,7 @@ SCORES: Mapping[str, pl.DataType] = {
     "refusal": pl.Boolean(),
     "perplexity": pl.Float64(),  # of the whole text under the base model
     "answer_loss": pl.Float64(),  # nats per token of the last answer, given what came before
+    "ifd": pl.Float64(),  # answer_loss over the loss of the answer alone: near 1, the prompt does not help
     "reward": pl.Float64(),  # probability that a user likes the answer, 0 to 1; null without enough feedback
 }
 
@@ -125,7 +126,7 @@ TABLES: Mapping[str, Table] = {
         {
             "kept_id": pl.String(),  # the row that stays: itself, or the one it nearly repeats
             "scheme": pl.String(),  # how the hashes were made; only equal ones can be compared
-            "meta": pl.Binary(),  # tasks.dedupe.sign.META
+            "meta": pl.Binary(),  # tasks.dedupe.scheme.META
             "keys": pl.Binary(),  # uint64: the buckets it falls into
             "sketch": pl.Binary(),  # uint32: its shingles
         },

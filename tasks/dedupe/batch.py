@@ -15,7 +15,8 @@ import polars as pl
 import pyarrow as pa
 
 from tasks.dedupe.compare import MOST_ROWS, Rows
-from tasks.dedupe.sign import META, sign
+from tasks.dedupe.scheme import META
+from tasks.dedupe.sign import sign
 from tasks.text.hashing import I64, U64
 
 CHUNK = 4096  # rows that one thread signs at a time

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+import numpy.typing as npt
 
 from configs.settings import DedupeSettings
-from tasks.dedupe.sign import LONG_LEAST, SHORT_MOST, SHORT_WORDS, Meta
+from tasks.dedupe.scheme import LONG_LEAST, SHORT_MOST, SHORT_WORDS, Meta
 from tasks.text.hashing import I64, U32, U64
+from tasks.text.kernel import kernel
+
+F64 = npt.NDArray[np.float64]
 
 ROW_BITS = 24
 MOST_ROWS = 1 << ROW_BITS
@@ -35,7 +38,7 @@ class Edges:
 
     left: I64
     right: I64
-    similarity: Any
+    similarity: F64
 
 
 def entries(keys: U64, offsets: I64, rows: U64) -> U64:
@@ -64,16 +67,8 @@ def pairs_within(sorted_entries: U64, row_of: I64, rows: Rows, settings: DedupeS
     """
     size = len(rows.meta)
     left, right, similarity = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
-    count = _within(
-        sorted_entries,
-        row_of,
-        np.arange(len(rows.meta)),
-        *(rows.meta, rows.offsets, rows.sketches),
-        settings.bucket_cap,
-        settings.short_threshold,
-        settings.long_threshold,
-        *(left, right, similarity),
-    )
+    limits = settings.bucket_cap, settings.short_threshold, settings.long_threshold
+    count = _within(sorted_entries, row_of, np.arange(size), *_arrays(rows), *limits, left, right, similarity)
     return Edges(left[:count], right[:count], similarity[:count])
 
 
@@ -83,34 +78,23 @@ def pairs_across(
     """Verified pairs of a new text (left) with one of the index (right): all, but for the cap."""
     pairs = np.unique(_across(new_entries, row_of.astype(np.uint64), old_entries, settings.bucket_cap))
     left, right = (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    found = verify(left, right, new, old, settings)
-    hits = found >= 0
-    return Edges(left[hits], right[hits], found[hits])
+    similarity, hits = compare(left, right, new, old, settings)
+    return Edges(left[hits], right[hits], similarity[hits])
 
 
-def verify(left: I64, right: I64, a: Rows, b: Rows, settings: DedupeSettings) -> Any:
-    """The similarity of each pair if it is a duplicate, else -1."""
-    out = np.empty(len(left))
-    _verify(
-        left,
-        right,
-        *(a.meta, a.offsets, a.sketches),
-        *(b.meta, b.offsets, b.sketches),
-        settings.short_threshold,
-        settings.long_threshold,
-        out,
-    )
-    return out
+def compare(left: I64, right: I64, a: Rows, b: Rows, settings: DedupeSettings) -> tuple[F64, npt.NDArray[np.bool_]]:
+    """The Jaccard similarity of each pair of a row of `a` and one of `b`, and whether they are duplicates."""
+    similarity, duplicates = np.empty(len(left)), np.empty(len(left), np.bool_)
+    thresholds = settings.short_threshold, settings.long_threshold
+    _compare(left, right, *_arrays(a), *_arrays(b), *thresholds, similarity, duplicates)
+    return similarity, duplicates
 
 
-def similarities(left: I64, right: I64, a: Rows, b: Rows) -> Any:
-    """The Jaccard similarity of each pair, whatever it is."""
-    out = np.empty(len(left))
-    _similarities(left, right, a.meta, a.offsets, a.sketches, b.meta, b.offsets, b.sketches, out)
-    return out
+def _arrays(rows: Rows) -> tuple[Meta, I64, U32]:
+    return rows.meta, rows.offsets, rows.sketches
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _short_pair(a: U32, b: U32) -> Any:
     """Jaccard similarity of two sets of 1-2-grams, and how many content words only a and only b have."""
     at, bt, common, only_a, only_b = 0, 0, 0, 0, 0
@@ -133,7 +117,7 @@ def _short_pair(a: U32, b: U32) -> Any:
     return common / union if union else 1.0, only_a, only_b
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _long_pair(a: U32, b: U32) -> Any:
     """Jaccard similarity of two sets of 5-grams, and the share of the smaller that the larger has.
 
@@ -165,34 +149,27 @@ def _long_pair(a: U32, b: U32) -> Any:
     return common / union if union else 0.0, common / smaller if smaller else 0.0
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _duplicates(
-    i: int, a: Any, a_sketch: U32, j: int, b: Any, b_sketch: U32, short_threshold: float, long_threshold: float
-) -> Any:
-    """Similarity of text i of a and text j of b if they are duplicates, else -1."""
-    x, y = a[i], b[j]
+@kernel
+def _pair(x: Any, x_sketch: U32, y: Any, y_sketch: U32, short_threshold: float, long_threshold: float) -> Any:
+    """Similarity of two texts, and whether they are duplicates."""
     if x.exact[0] == y.exact[0] and x.exact[1] == y.exact[1]:
-        return 1.0
+        return 1.0, True
     shorter, longer = min(x.words, y.words), max(x.words, y.words)
-    if shorter <= SHORT_WORDS and longer <= SHORT_MOST:
-        if x.guard != y.guard:
-            return -1.0
-        similarity, only_a, only_b = _short_pair(a_sketch[: x.short], b_sketch[: y.short])
-        if x.content != 0 and x.content == y.content:
-            return similarity
-        if similarity < short_threshold or (only_a and only_b):
-            return -1.0
-        extra = only_a + only_b
-        if extra == 0:
-            return similarity if similarity >= SAME_WORDS else -1.0
-        return similarity if extra * WORDS_PER_EXTRA <= longer else -1.0
-    if shorter < LONG_LEAST:
-        return -1.0
-    similarity, contained = _long_pair(a_sketch[x.short :], b_sketch[y.short :])
-    return similarity if similarity >= long_threshold or contained == 1.0 else -1.0
+    if shorter > SHORT_WORDS or longer > SHORT_MOST:
+        if shorter < LONG_LEAST:
+            return 0.0, False
+        similarity, contained = _long_pair(x_sketch[x.short :], y_sketch[y.short :])
+        return similarity, similarity >= long_threshold or contained == 1.0
+    similarity, only_x, only_y = _short_pair(x_sketch[: x.short], y_sketch[: y.short])
+    if x.content != 0 and x.content == y.content:
+        return similarity, True
+    if x.guard != y.guard or similarity < short_threshold or (only_x and only_y):
+        return similarity, False
+    extra = only_x + only_y
+    return similarity, extra * WORDS_PER_EXTRA <= longer if extra else similarity >= SAME_WORDS
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _find(parents: I64, row: int) -> int:
     while parents[row] != row:
         parents[row] = parents[parents[row]]
@@ -200,7 +177,7 @@ def _find(parents: I64, row: int) -> int:
     return row
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _within(
     sorted_entries: U64,
     row_of: I64,
@@ -226,12 +203,9 @@ def _within(
                 i = row_of[np.int64(sorted_entries[first] & mask)]
                 if _find(parents, i) == _find(parents, j):
                     continue
-                found = _duplicates(
-                    i, meta, sketches[offsets[i] : offsets[i + 1]],
-                    j, meta, sketches[offsets[j] : offsets[j + 1]],
-                    short_threshold, long_threshold,
-                )  # fmt: skip
-                if found >= 0:
+                x, y = sketches[offsets[i] : offsets[i + 1]], sketches[offsets[j] : offsets[j + 1]]
+                found, duplicates = _pair(meta[i], x, meta[j], y, short_threshold, long_threshold)
+                if duplicates:
                     parents[_find(parents, j)] = _find(parents, i)
                     left[count], right[count], similarity[count] = i, j, found
                     count += 1
@@ -239,7 +213,7 @@ def _within(
     return count
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _across(new: U64, row_of: U64, old: U64, cap: int) -> U64:
     """Pairs (new row << 32 | old row) that share a key; both arrays are sorted."""
     pairs = np.empty(1024, np.uint64)
@@ -269,8 +243,8 @@ def _across(new: U64, row_of: U64, old: U64, cap: int) -> U64:
     return pairs[:count]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _verify(
+@kernel
+def _compare(
     left: I64,
     right: I64,
     a: Any,
@@ -281,36 +255,10 @@ def _verify(
     b_sketches: U32,
     short_threshold: float,
     long_threshold: float,
-    out: Any,
+    similarity: Any,
+    duplicates: Any,
 ) -> None:
     for at in range(len(left)):
         i, j = left[at], right[at]
-        out[at] = _duplicates(
-            i, a, a_sketches[a_offsets[i] : a_offsets[i + 1]],
-            j, b, b_sketches[b_offsets[j] : b_offsets[j + 1]],
-            short_threshold, long_threshold,
-        )  # fmt: skip
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _similarities(
-    left: I64,
-    right: I64,
-    a: Any,
-    a_offsets: I64,
-    a_sketches: U32,
-    b: Any,
-    b_offsets: I64,
-    b_sketches: U32,
-    out: Any,
-) -> None:
-    for at in range(len(left)):
-        i, j = left[at], right[at]
-        x, y = a[i], b[j]
-        one, other = a_sketches[a_offsets[i] : a_offsets[i + 1]], b_sketches[b_offsets[j] : b_offsets[j + 1]]
-        if x.exact[0] == y.exact[0] and x.exact[1] == y.exact[1]:
-            out[at] = 1.0
-        elif x.short and y.short and min(x.words, y.words) <= SHORT_WORDS:
-            out[at] = _short_pair(one[: x.short], other[: y.short])[0]
-        else:
-            out[at] = _long_pair(one[x.short :], other[y.short :])[0]
+        x, y = a_sketches[a_offsets[i] : a_offsets[i + 1]], b_sketches[b_offsets[j] : b_offsets[j + 1]]
+        similarity[at], duplicates[at] = _pair(a[i], x, b[j], y, short_threshold, long_threshold)

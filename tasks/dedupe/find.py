@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from configs.settings import DedupeSettings
 from tasks.dedupe.batch import Batch
-from tasks.dedupe.compare import Rows, entries, pairs_across, pairs_within, similarities
+from tasks.dedupe.compare import Rows, compare, entries, pairs_across, pairs_within
 from tasks.dedupe.index import Run
 from tasks.text.hashing import I64, U64
 
@@ -58,7 +58,7 @@ def find(
     kept_before = _kept_before(old, rows, final)
     kept = _keep(rows, kept_before, with_feedback)
     return Found(
-        duplicates=_duplicates(batch, index, kept),
+        duplicates=_duplicates(batch, index, kept, settings),
         signatures=_signatures(batch, old, kept),
     )
 
@@ -150,7 +150,7 @@ def _keep(
     )
 
 
-def _duplicates(batch: Batch, index: Sequence[Run], kept: pl.DataFrame) -> pl.DataFrame:
+def _duplicates(batch: Batch, index: Sequence[Run], kept: pl.DataFrame, settings: DedupeSettings) -> pl.DataFrame:
     """id, kept_id, similarity to the kept row, and whether the texts are equal (exact) or nearly so (near)."""
     out = [pl.DataFrame(schema={"id": pl.String, "kept_id": pl.String, "similarity": pl.Float64, "exact": pl.Boolean})]
     left_out = kept.filter(pl.col("id") != pl.col("kept_id"))
@@ -160,7 +160,7 @@ def _duplicates(batch: Batch, index: Sequence[Run], kept: pl.DataFrame) -> pl.Da
         left = part["row"].cast(pl.Int64).to_numpy()
         right = part["kept_row" if inside else "old_row"].cast(pl.Int64).to_numpy()
         equal = (batch.rows.meta["exact"][left] == others.meta["exact"][right]).all(axis=1)
-        similarity = similarities(left, right, batch.rows, others)
+        similarity, _ = compare(left, right, batch.rows, others, settings)
         out.append(part.select("id", "kept_id").with_columns(similarity=pl.Series(similarity), exact=pl.Series(equal)))
     reason = pl.when("exact").then(pl.lit("exact")).otherwise(pl.lit("near"))
     return pl.concat(out).with_columns(reason=reason).drop("exact").sort("id")

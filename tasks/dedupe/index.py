@@ -23,7 +23,7 @@ from configs.settings import DedupeSettings
 from storage.lake import Lake, LakeError
 from storage.snapshot import digest
 from tasks.dedupe.compare import Rows, entries
-from tasks.dedupe.sign import META, SCHEME
+from tasks.dedupe.scheme import META, SCHEME
 from tasks.text.hashing import U64
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from datasketch import MinHash
-from numba import njit
+
+from tasks.text.kernel import kernel
 
 U64 = npt.NDArray[np.uint64]
 U32 = npt.NDArray[np.uint32]
@@ -19,7 +20,7 @@ SEED = 1
 SCHEME = "affine32"
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@kernel
 def mix(value: Any) -> Any:
     """Spread 64 bits over 64 bits, one to one (MurmurHash3's finalizer)."""
     value ^= value >> np.uint64(33)
@@ -30,7 +31,7 @@ def mix(value: Any) -> Any:
     return value
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@kernel
 def chain(state: Any, value: Any) -> Any:
     """Take the next value of a sequence into a 64-bit state: order matters."""
     return ((state << np.uint64(23)) | (state >> np.uint64(41))) * np.uint64(0x9E3779B97F4A7C15) ^ mix(value)
@@ -75,7 +76,7 @@ def siphash(values: U64, key: bytes) -> U64:
     return out
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _minhash(shingles: U64, offsets: I64, factors: U32, summands: U32, signatures: U32) -> None:
     for row in range(len(offsets) - 1):
         signature = signatures[row]
@@ -92,12 +93,12 @@ def _minhash(shingles: U64, offsets: I64, factors: U32, summands: U32, signature
                 signature[place] = min(signature[place], permuted)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@kernel
 def _rotate(value: Any, bits: Any) -> Any:
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@kernel
 def _round(a: Any, b: Any, c: Any, d: Any) -> Any:
     a += b
     b = _rotate(b, 13) ^ a
@@ -111,7 +112,7 @@ def _round(a: Any, b: Any, c: Any, d: Any) -> Any:
     return a, b, _rotate(c, 32), d
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _siphash(values: U64, low: Any, high: Any, out: U64) -> None:
     length = np.uint64(8 << 56)
     for at in range(len(values)):

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-from numba import njit
 
+from tasks.text.kernel import kernel
 from tasks.text.unicode import joining
 
 I64 = npt.NDArray[np.int64]
@@ -41,7 +41,7 @@ def buffers(texts: pl.Series) -> tuple[U8, I64]:
     return np.frombuffer(data or b"", np.uint8), places
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _has_joining(data: U8, offsets: I64, joining: Any) -> Any:
     """Which texts have a joining character."""
     out = np.zeros(len(offsets) - 1, np.bool_)

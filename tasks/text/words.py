@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from numba import njit
 
 from tasks.text.hashing import I64, U32, U64, mix
+from tasks.text.kernel import kernel
 from tasks.text.normalize import normalize
 from tasks.text.unicode import DIGIT, EXPANDED, IGNORED, LETTER, MAYBE, OPERATOR, SINGLE, SPACE, tables
 
@@ -73,7 +73,7 @@ def word_hash(word: str) -> int:
     return int(hashes[0])
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _tokenize(
     data: U8,
     offsets: I64,
@@ -94,7 +94,7 @@ def _tokenize(
         ends[row + 1] = found
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _decode(data: U8, at: int, end: int, folded: U32, classes: U8, expansions: U32, points: U32, kinds: U8) -> int:
     """UTF-8 to case-folded code points and their classes; returns how many."""
     count = 0
@@ -128,7 +128,7 @@ def _decode(data: U8, at: int, end: int, folded: U32, classes: U8, expansions: U
     return count
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _split(points: U32, kinds: U8, count: int, hashes: U64, flags: U8, spans: I64, found: int) -> int:
     """Code points to words; returns the number of words so far."""
     first, at = found, 0
@@ -166,7 +166,7 @@ def _split(points: U32, kinds: U8, count: int, hashes: U64, flags: U8, spans: I6
     return found
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _decide(points: U32, kinds: U8, count: int, at: int, open_kind: int) -> int:
     """What a mark that may bear meaning is here: part of a word (IGNORED), a word (OPERATOR), or a SPACE."""
     mark = points[at]
@@ -194,7 +194,7 @@ def _decide(points: U32, kinds: U8, count: int, at: int, open_kind: int) -> int:
     return OPERATOR if left != SPACE and right != SPACE else SPACE
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _operand(points: U32, kinds: U8, count: int, at: int, step: int) -> int:
     """Whether a number, a variable of one letter or a bracket stands on that side: its class, else SPACE."""
     mark = points[at]

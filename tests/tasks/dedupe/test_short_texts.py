@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from configs.settings import DedupeSettings
-from tasks.dedupe.compare import Rows, pairs_across, verify
+from tasks.dedupe.compare import Rows, compare, pairs_across
 from tasks.dedupe.compare import entries as make_entries
 from tasks.dedupe.sign import sign
 
@@ -146,7 +146,7 @@ def are_duplicates(one: str, other: str) -> bool:
         y,
         settings,
     )
-    verified = bool(verify(row, row, x, y, settings)[0] >= 0)
+    verified = bool(compare(row, row, x, y, settings)[1][0])
     assert bool(len(found.left)) == verified, "what is a duplicate must meet in a bucket"
     return verified
 
