@@ -85,9 +85,10 @@ def export(
     """Write a model for serving: safetensors with its card and, if asked for, GGUF with a Modelfile."""
     from flows.export import export as write
 
-    agreed = write(_existing(lake), folder, model, kinds or ())
-    for kind, share in agreed.items():
-        console.print(f"GGUF {kind}: chooses the same token as the original in {share:.1%} of cases.")
+    for kind, found in write(_existing(lake), folder, model, kinds or ()).items():
+        console.print(
+            f"GGUF {kind}: {found.divergence:.4f} nats from the original, same token in {found.agreement:.1%} of cases."
+        )
     console.print(f"Exported to [bold]{folder}[/].", soft_wrap=True)
 
 

@@ -1,6 +1,7 @@
 """Whether an exported file is the model that it was made from: loaded again and compared token by token."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,8 +17,21 @@ TEXTS = (
 )
 
 
-def agreement(model: Path, file: Path, texts: Sequence[str] = TEXTS) -> float:
-    """Share of places at which the exported model chooses the same next token.
+@dataclass(frozen=True)
+class Difference:
+    """How an exported model differs from its original over a few texts.
+
+    Args:
+        agreement: share of places at which both would choose the same next token.
+        divergence: mean Kullback-Leibler divergence of their next-token distributions, in nats.
+    """
+
+    agreement: float
+    divergence: float
+
+
+def difference(model: Path, file: Path, texts: Sequence[str] = TEXTS) -> Difference:
+    """Compare a GGUF file, loaded by Transformers, with the folder that it was made from.
 
     Args:
         model: folder of the original.
@@ -33,12 +47,16 @@ def agreement(model: Path, file: Path, texts: Sequence[str] = TEXTS) -> float:
     for text, row in zip(texts, rows, strict=True):
         if (other := exported(text, add_special_tokens=False)["input_ids"]) != row:
             raise ExportError(f"{file.name} cuts {text[:40]!r} into {len(other)} tokens, the original into {len(row)}.")
-    one = _choices(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), rows)
-    two = _choices(AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32), rows)
-    return float((one == two).float().mean())
+    one = _predicted(AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32), rows)
+    two = _predicted(AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32), rows)
+    return Difference(
+        agreement=float((one.argmax(-1) == two.argmax(-1)).float().mean()),
+        divergence=float((one.exp() * (one - two)).sum(-1).mean()),
+    )
 
 
-def _choices(model: torch.nn.Module, rows: Sequence[list[int]]) -> torch.Tensor:
+def _predicted(model: torch.nn.Module, rows: Sequence[list[int]]) -> torch.Tensor:
+    """Log-probabilities of the next token at every place: tokens x vocabulary."""
     model.eval()
     with torch.inference_mode():
-        return torch.cat([model(input_ids=torch.tensor([row])).logits[0].argmax(-1) for row in rows])
+        return torch.cat([model(input_ids=torch.tensor([row])).logits[0].log_softmax(-1) for row in rows])

@@ -26,6 +26,7 @@ STEPS: Mapping[str, str] = {
     "mix_cpt": "Mixed for CPT",
     "mix_sft": "Mixed for SFT",
     "mix_dpo": "Mixed for DPO",
+    "mix_kto": "Mixed for KTO",
     "evaluate": "Evaluated",
 }
 """Every step that keeps books, in the order of the pipeline, and what it is called."""

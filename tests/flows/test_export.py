@@ -17,8 +17,8 @@ def test_the_champion_is_exported_and_loads(tmp_path: Path) -> None:
     path = make_tiny_model(tmp_path / "model")
     register(lake, Model("base-1", "lm", "base", str(path), "t"), batch="base")
     decide(lake, Decision("base-1", None, "promote", ["The first one."]), batch="base")
-    agreed = export(lake, tmp_path / "out", kinds=["f16"])
-    assert agreed["f16"] > 0.98
+    found = export(lake, tmp_path / "out", kinds=["f16"])
+    assert abs(found["f16"].divergence) < 1e-4
     assert "# base-1" in (tmp_path / "out" / "README.md").read_text()
     assert "FROM ./base-1-f16.gguf" in (tmp_path / "out" / "Modelfile").read_text()
     assert load(tmp_path / "out").template_hash == load(path).template_hash
