@@ -4,7 +4,7 @@ A section belongs to the step of its name. Sections are small, because a step's 
 is not in it cannot change the output. Lists of models instead of dicts keep the UI's form usable.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -158,6 +158,7 @@ class ScoreSettings(Section):
     """Step 4: what each row is worth, as columns."""
 
     perplexity: bool = Field(default=True, description="Score by the base model's loss.")
+    ifd: bool = Field(default=False, description="Also score how much the prompt helps the answer; needs perplexity.")
     reward: bool = Field(default=True, description="Train a small reward head on the feedback and score by it.")
     min_feedback: int = Field(default=40, ge=2, description="Labels that the reward head needs at least.")
     max_tokens: int = Field(default=256, ge=16, description="Tokens of a conversation that are scored.")
@@ -255,8 +256,10 @@ class StageSettings(Section):
     learning_rate: float | None = Field(
         default=None, gt=0, description="Peak learning rate; by default what suits stage and finetuning_type."
     )
-    num_train_epochs: float = Field(default=1, gt=0, description="Passes over the mixture.")
-    max_steps: int = Field(default=-1, ge=-1, description="Steps at most; -1 leaves it to the epochs.")
+    num_train_epochs: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        default=1, description="Passes over the mixture; auto: 15 over 100 rows, 10 over 1,000, 2 over 10,000."
+    )
+    max_steps: int = Field(default=-1, ge=-1, description="Steps, whatever the epochs; -1 leaves it to the epochs.")
     per_device_train_batch_size: int = Field(default=4, ge=1, description="Rows per device and step.")
     gradient_accumulation_steps: int = Field(default=1, ge=1, description="Batches per optimiser step.")
     max_length: int = Field(default=1024, ge=16, description="Tokens of a row; longer ones are left out and counted.")

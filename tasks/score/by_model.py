@@ -56,7 +56,7 @@ def score_by_model(
         head: the reward head that belongs to this model, or None.
 
     Returns:
-        `perplexity`, `answer_loss` (nats per token; both only if the settings want them), `reward`; null where there
+        `reward`, and if the settings want them `perplexity`, `answer_loss` (nats per token) and `ifd`; null where there
         is nothing to score.
     """
     encoded = encode_all(lm, conversations, settings.max_tokens)
@@ -71,7 +71,24 @@ def score_by_model(
     columns = {"reward": reward}
     if settings.perplexity:
         columns |= {"perplexity": perplexity, "answer_loss": answer_loss}
+    if settings.perplexity and settings.ifd:
+        columns["ifd"] = answer_loss / loss_alone(lm, encoded, settings.token_budget)
     return pl.DataFrame(columns).fill_nan(None)
+
+
+def loss_alone(lm: LanguageModel, rows: Sequence[Encoded], token_budget: int) -> np.ndarray:
+    """Nats per token of the last answers when nothing but the start of a text comes before them.
+
+    The loss given the prompt over this one is the instruction-following difficulty (IFD): Li et al. 2023, From Quantity
+    to Quality, https://arxiv.org/abs/2308.12032.
+    """
+    tokenizer = lm.tokenizer
+    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    answers = [[token for token, on in zip(row.input_ids, row.answer, strict=True) if on] for row in rows]
+    masks = [[False] + [True] * len(answer) for answer in answers]
+    alone = [Encoded([start, *answer], mask, mask) for answer, mask in zip(answers, masks, strict=True)]
+    found = likelihoods(lm, alone, token_budget, label="score: answers alone")
+    return _mean(found.answer_loss, found.answer_tokens)
 
 
 def _mean(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -60,13 +60,15 @@ def test_only_unique_conversations_and_documents_are_curated(tmp_path, model):
     assert found["a"]["split"] == "train"
     assert found["a"]["chars"] == len("Question a?\n" + GOOD)
     assert found["d"]["answer_loss"] is None
+    assert found["a"]["ifd"] is None
     assert found["a"]["reward"] is None
     books = lake.read("books").select("kind", "name", "value").collect().rows()
     assert sorted(books) == [("in", "rows", 3.0), ("out", "curated", 2.0), ("out", "duplicates", 1.0)]
 
 
-def test_perplexity_is_that_of_a_direct_calculation(tmp_path, model):
-    found = scored(Lake(str(tmp_path / "lake")), model, [talk("a"), talk("b", answer=BAD)], [])
+def test_perplexity_and_ifd_are_those_of_a_direct_calculation(tmp_path, model):
+    settings = SETTINGS.model_copy(update={"ifd": True})
+    found = scored(Lake(str(tmp_path / "lake")), model, [talk("a"), talk("b", answer=BAD)], [], settings)
     lm = load(model)
     double = lm.model.double()
     for id, answer in (("a", GOOD), ("b", BAD)):
@@ -78,6 +80,12 @@ def test_perplexity_is_that_of_a_direct_calculation(tmp_path, model):
         said = [loss for loss, on in zip(losses, row.answer[1:], strict=True) if on]
         assert found[id]["perplexity"] == pytest.approx(math.exp(sum(text) / len(text)), rel=1e-4)
         assert found[id]["answer_loss"] == pytest.approx(sum(said) / len(said), rel=1e-4)
+
+        alone = lm.tokenizer(f"<|bos|>{answer}<|im_end|>")["input_ids"]
+        with torch.no_grad():
+            logs = torch.log_softmax(double(torch.tensor([alone])).logits[0, :-1], -1)
+        losses = [-float(logs[at, token]) for at, token in enumerate(alone[1:])]
+        assert found[id]["ifd"] == pytest.approx(sum(said) / len(said) / (sum(losses) / len(losses)), rel=1e-4)
 
 
 def test_a_reward_head_is_trained_on_feedback_and_used(tmp_path, model):
