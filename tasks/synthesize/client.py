@@ -69,4 +69,4 @@ class Client:
 def _key(identity: str, request: Request, sampling: Sampling) -> str:
     settings = (sampling.max_new_tokens, float(sampling.temperature), float(sampling.top_p))
     messages = json.dumps(clean_messages(request.messages), sort_keys=True)
-    return digest(identity, messages, str(settings), str(request.seed))
+    return digest(identity, messages, str(settings), str(request.seed), request.schema or "")

@@ -5,10 +5,12 @@ And Jitter" (Amazon Web Services, 2015).
 """
 
 import asyncio
+import json
 import logging
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio.from_thread
@@ -40,6 +42,7 @@ class Endpoint:
         urls: their addresses, ending in /v1; requests are spread over them.
         model: what they call the model.
         identity: see `Engine`.
+        folder: see `Engine`.
         key: sent as a bearer token.
         in_flight: requests that wait for an answer at a time.
         timeout: seconds that one try may take.
@@ -49,6 +52,7 @@ class Endpoint:
     urls: Sequence[str]
     model: str
     identity: str
+    folder: Path | None = None
     key: str | None = None
     in_flight: int = 64
     timeout: float = 300
@@ -132,6 +136,7 @@ class Endpoint:
             if request.is_text
             else {"messages": clean_messages(request.messages)}
         )
+        form = {"name": "answer", "schema": json.loads(request.schema), "strict": True} if request.schema else None
         return {
             "model": self.model,
             **asked,
@@ -139,6 +144,7 @@ class Endpoint:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": request.seed,
+            **({"response_format": {"type": "json_schema", "json_schema": form}} if form else {}),
         }
 
 

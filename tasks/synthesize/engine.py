@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tasks.lm.generate import Completion
@@ -20,10 +21,12 @@ class Request:
         messages: a conversation that waits for an answer; or one message of the role document, whose text is continued
             as it stands, without a chat template.
         seed: of the sampling: two samples of one prompt differ in it.
+        schema: JSON schema of the answer, as JSON text. Servers enforce it; in this process only prompts ask for it.
     """
 
     messages: tuple[Message, ...]
     seed: int
+    schema: str | None = None
 
     @property
     def is_text(self) -> bool:
@@ -54,7 +57,7 @@ class Engine(Protocol):
     """Something that answers requests.
 
     `model` names who answers. `identity` also says with which weights and template: equal requests to engines of equal
-    identity need to be asked only once.
+    identity need to be asked only once. `folder` is where the model lies, None when somebody else serves it.
     """
 
     @property
@@ -62,6 +65,9 @@ class Engine(Protocol):
 
     @property
     def identity(self) -> str: ...
+
+    @property
+    def folder(self) -> Path | None: ...
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[tuple[int, Outcome]]:
         """Answer all requests: the position of each and its outcome, as they finish.

@@ -47,7 +47,8 @@ class OwnServer:
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[tuple[int, Outcome]]:
         """See `Engine`."""
         server = self.server
-        endpoint = Endpoint([server.url], self.model, self.identity, server.key, **_limits(self.settings))
+        limits = _limits(self.settings)
+        endpoint = Endpoint([server.url], self.model, self.identity, self.folder, server.key, **limits)
         for position, outcome in endpoint.generate(requests, sampling):
             if not isinstance(outcome, Completion):
                 server.check()

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from configs.settings import SynthesizeSettings
 from storage.snapshot import digest
 from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Sampling
+from tasks.synthesize.engine import Failure, Outcome, Sampling
 
 Turn = Mapping[str, Any]
+ROUND = 64
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,33 @@ class Seed:
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """What there is to start from: answered conversations of users, and documents; each sorted by id."""
+
+    conversations: Sequence[Seed]
+    documents: Sequence[Seed]
+
+
+@dataclass(frozen=True)
 class Draft:
     """A new conversation.
 
     Args:
         messages: its turns.
-        seeds: what it started from; language, domain and time come from the first.
+        seeds: what it started from; domain and time come from the first.
+        language: ISO 639-1, or None when it is that of the first seed.
         details: what else there is to know about how it came about.
     """
 
     messages: tuple[Turn, ...]
     seeds: tuple[Seed, ...]
+    language: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """What is new in it, or may be: all but the system message."""
+        return "\n".join(str(turn["content"]) for turn in self.messages if turn["role"] != "system")
 
 
 @dataclass(frozen=True)
@@ -72,20 +88,33 @@ class Dropped:
 
 
 class Method(Protocol):
-    """A way to make conversations: one module in `tasks.synthesize.methods`, one line in its `METHODS`."""
+    """A way to make conversations: a module in `tasks.synthesize.methods`, and a line in its `METHODS`."""
 
     def __call__(
-        self, seeds: Sequence[Seed], settings: SynthesizeSettings, client: Client, seed: int
+        self, seeds: Seeds, count: int, settings: SynthesizeSettings, client: Client, seed: int
     ) -> Iterator[Draft | Dropped]:
-        """Make as many as the settings say: for each of them either a draft or the reason why there is none.
+        """Try for `count` conversations: for each of them either a draft or the reason why there is none.
 
         Args:
-            seeds: what to start from, sorted by id; at least one.
+            seeds: what to start from; without seeds of the kind that it needs it makes nothing.
+            count: how many to try for.
             settings: the method's knobs among them.
             client: what to ask models through.
             seed: all randomness follows from it.
         """
         ...
+
+
+def rounds(count: int) -> Iterator[range]:
+    """Positions 0 to `count`, a round at a time: only so many requests are in memory at once."""
+    for start in range(0, count, ROUND):
+        yield range(start, min(start + ROUND, count))
+
+
+def pick(seeds: Sequence[Seed], positions: range, seed: int, name: str) -> list[Seed]:
+    """A seed for each position: all of them in the order of their hash, then all of them again."""
+    order = sorted(seeds, key=lambda one: digest(str(seed), name, one.id)) if seeds else []
+    return [order[position % len(order)] for position in positions] if order else []
 
 
 def sampling(settings: SynthesizeSettings) -> Sampling:
@@ -101,6 +130,11 @@ def generator(seed: int, *names: object) -> random.Random:
 def request_seed(seed: int, *names: object) -> int:
     """The sampling seed of a request: 31 bits, as every API takes them."""
     return int(digest(str(seed), *map(str, names))[:8], 16) >> 1
+
+
+def text_of(outcome: Outcome) -> str:
+    """What was written; nothing when there is no answer."""
+    return "" if isinstance(outcome, Failure) else outcome.text
 
 
 def user(content: str) -> Turn:

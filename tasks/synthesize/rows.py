@@ -12,9 +12,11 @@ import polars as pl
 from storage.lake import Lake
 from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
+from tasks.lm.template import clean_messages
 from tasks.synthesize.engine import Sampling
-from tasks.synthesize.method import Draft, Dropped, Seed
+from tasks.synthesize.method import Draft, Dropped, Seed, Seeds
 from tasks.text.conversation import last_answer
+from tasks.text.language import UNKNOWN, detect
 
 MOST_SEEDS = 20_000
 MAX_REPETITION = 0.4
@@ -30,8 +32,8 @@ class Origin:
     sampling: Sampling
 
 
-def read_seeds(lake: Lake, curated: Sequence[Snapshot], seed: int, most: int = MOST_SEEDS) -> list[Seed]:
-    """Answered conversations of users that may be learned from, sorted by id; a sample by hash if there are more.
+def read_seeds(lake: Lake, curated: Sequence[Snapshot], seed: int, most: int = MOST_SEEDS) -> Seeds:
+    """What new conversations may start from: users' rows on the training side, without the replay.
 
     Refusals and texts that repeat themselves are left out: what is written after them is like them.
 
@@ -39,12 +41,18 @@ def read_seeds(lake: Lake, curated: Sequence[Snapshot], seed: int, most: int = M
         lake: where the rows are.
         curated: what to read.
         seed: of the sample.
-        most: seeds at most.
+        most: seeds of a kind at most; a sample by hash if there are more.
     """
-    rows = [_answered(lake.scan(snapshot)) for snapshot in curated]
-    if not rows:
-        return []
-    found = pl.concat(rows)
+    if not curated:
+        return Seeds([], [])
+    rows = pl.concat([lake.scan(snapshot) for snapshot in curated]).filter(
+        pl.col("refusal").fill_null(False).not_(), pl.col("repetition").fill_null(0) <= MAX_REPETITION
+    )
+    documents = _train(rows).filter(pl.col("kind") == "document")
+    return Seeds(_sample(train_conversations(rows), most, seed), _sample(documents, most, seed))
+
+
+def _sample(found: pl.LazyFrame, most: int, seed: int) -> list[Seed]:
     ids = sample_ids(found.select("id").collect()["id"], most, seed)
     chosen = found.filter(pl.col("id").is_in(ids)).sort("id").collect()
     return [
@@ -60,23 +68,28 @@ def sample_ids(ids: Iterable[str], most: int, seed: int) -> list[str]:
 
 def train_conversations(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Curated conversations of users, on the training side, that end with an answer; no replay."""
-    return rows.filter(
-        pl.col("split") == "train",
-        pl.col("origin") == "user",
-        pl.col("kind") == "conversation",
-        pl.col("domain") != "general",
-        last_answer().is_not_null(),
-    )
+    return _train(rows).filter(pl.col("kind") == "conversation", last_answer().is_not_null())
 
 
-def synthetic_rows(
-    results: Sequence[Draft | Dropped], origin: Origin
-) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
-    """The rows of the synthetic table and of the quarantine, both by id, and what became of the results by reason."""
+def _train(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.filter(pl.col("split") == "train", pl.col("origin") == "user", pl.col("domain") != "general")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a method made: rows of the synthetic table and of the quarantine, and what became of its tries by reason."""
+
+    rows: pl.DataFrame
+    quarantine: pl.DataFrame
+    counts: Counter[str]
+
+
+def synthetic_rows(results: Sequence[Draft | Dropped], origin: Origin) -> Made:
+    """The results of a method as rows."""
     counts: Counter[str] = Counter()
     made: dict[str, dict[str, Any]] = {}
     dropped = []
-    for position, result in enumerate(results):
+    for position, result in enumerate(_in_their_language(results)):
         if isinstance(result, Dropped):
             counts[f"{origin.method}_{result.reason}"] += 1
             dropped.append(_dropped_row(result, position, origin))
@@ -84,7 +97,7 @@ def synthetic_rows(
         row = _row(result, origin)
         counts["repeated" if row["id"] in made else "synthetic"] += 1
         made.setdefault(row["id"], row)
-    return table_frame("synthetic", made.values()), table_frame("quarantine", dropped), counts
+    return Made(table_frame("synthetic", made.values()), table_frame("quarantine", dropped), counts)
 
 
 def empty(table: str) -> pl.DataFrame:
@@ -97,16 +110,27 @@ def table_frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=TABLES[table].schema).drop("batch", "step").sort("id")
 
 
-def _answered(rows: pl.LazyFrame) -> pl.LazyFrame:
-    sound = pl.col("refusal").fill_null(False).not_() & (pl.col("repetition").fill_null(0) <= MAX_REPETITION)
-    return train_conversations(rows).filter(sound)
+def _in_their_language(results: Sequence[Draft | Dropped]) -> list[Draft | Dropped]:
+    """Drop drafts that are clearly in another language than they should be: the column must tell the truth."""
+    drafts = [result.text if isinstance(result, Draft) else "" for result in results]
+    found = detect(pl.Series(drafts, dtype=pl.String))
+    return [
+        Dropped("other_language", result.text)
+        if isinstance(result, Draft) and UNKNOWN not in {language, _language(result)} and language != _language(result)
+        else result
+        for result, language in zip(results, found, strict=True)
+    ]
+
+
+def _language(draft: Draft) -> str:
+    return draft.language or draft.seeds[0].language
 
 
 def _row(draft: Draft, origin: Origin) -> dict[str, Any]:
     first = draft.seeds[0]
-    messages = [{"role": turn["role"], "content": turn["content"]} for turn in draft.messages]
+    messages = [dict(turn) for turn in draft.messages]
     ids = sorted({seed.id for seed in draft.seeds})
-    name = digest("synthetic", origin.batch, origin.method, json.dumps(messages), *ids)
+    name = digest("synthetic", origin.batch, origin.method, json.dumps(clean_messages(messages), sort_keys=True), *ids)
     return {
         "id": name,
         "kind": "conversation",
@@ -115,7 +139,7 @@ def _row(draft: Draft, origin: Origin) -> dict[str, Any]:
         "conversation_id": name,
         "messages": messages,
         "model": origin.model,
-        "language": first.language,
+        "language": _language(draft),
         "domain": first.domain,
         "consent": True,
         "metadata": json.dumps(dict(draft.details), sort_keys=True) if draft.details else None,

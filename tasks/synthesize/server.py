@@ -62,8 +62,7 @@ def vllm_command(python: str, folder: Path, name: str, *, max_model_len: int, ar
     """The command of a vLLM server, all but host and port; on machines without a GPU with what vLLM needs there."""
     import torch
 
-    # without the last one, a seeded request whose prompt is taken in parts kills vLLM 0.32 on a CPU
-    # ("CPU Generator does not use offset")
+    # without the last one, vLLM 0.32 dies on a CPU of any seeded request whose prompt it takes in parts
     on_cpu = ["--dtype=bfloat16", "--enforce-eager", "--no-enable-chunked-prefill"]
     return [
         *(python, "-P", "-m", "vllm.entrypoints.openai.api_server"),

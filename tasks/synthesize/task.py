@@ -20,7 +20,7 @@ from tasks.synthesize.client import Client
 from tasks.synthesize.engines import open_engine
 from tasks.synthesize.journal import open_journal
 from tasks.synthesize.method import sampling
-from tasks.synthesize.methods.self_instruct import self_instruct
+from tasks.synthesize.methods import METHODS
 from tasks.synthesize.rows import Origin, empty, read_seeds, sample_ids, synthetic_rows, train_conversations
 
 log = logging.getLogger(__name__)
@@ -44,15 +44,23 @@ def synthesize(
 
     def work() -> StepOutput:
         seeds = read_seeds(lake, curated, seed)
-        if not seeds:
-            log.info("synthesize: nothing to start from: no answered conversation is on the training side")
+        if not seeds.conversations and not seeds.documents:
+            log.info("synthesize: nothing to start from: no answered conversation or document to train on")
             return StepOutput(empty("synthetic"), Books(0, {}))
         with _client(lake, settings, model) as client:
-            results = list(self_instruct(seeds, settings, client, seed))
-            origin = Origin(target, "self_instruct", client.engine.model, sampling(settings))
-            rows, quarantine, counts = synthetic_rows(results, origin)
-            books = Books(counts.total(), counts, {"seeds": len(seeds), **asdict(client.usage)})
-        return StepOutput(rows, books, {"quarantine": quarantine})
+            made = [
+                synthetic_rows(
+                    list(make(seeds, getattr(settings, wanted), settings, client, seed)),
+                    Origin(target, name, client.engine.model, sampling(settings)),
+                )
+                for name, (wanted, make) in METHODS.items()
+                if getattr(settings, wanted)
+            ]
+            counts = sum((one.counts for one in made), Counter[str]())
+            facts = {"seeds": len(seeds.conversations), "documents": len(seeds.documents), **asdict(client.usage)}
+        rows = pl.concat([empty("synthetic"), *(one.rows for one in made)])
+        quarantine = pl.concat([empty("quarantine"), *(one.quarantine for one in made)])
+        return StepOutput(rows, Books(counts.total(), counts, facts), {"quarantine": quarantine})
 
     return run_step(
         lake,

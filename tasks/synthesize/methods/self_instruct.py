@@ -1,135 +1,117 @@
 """Self-Instruct: the model writes new instructions after real ones, then answers them.
 
 Source: Wang et al., "Self-Instruct", 2023 (https://arxiv.org/abs/2212.10560): 8 demonstrations, 2 of them generated
-once there are some; an instruction is kept when its ROUGE-L with every other one is below 0.7. Unlike there, the
-demonstrations are turns of a chat, which also small instruction-tuned models continue, and answers follow real
-conversations of the same domain and language, so that they come in the voice of the product.
+once there are some; an instruction is kept when its ROUGE-L with every other one is below 0.7. A model of our own
+continues a plain list of instructions, as there; an endpoint, which takes only chats, sees them as turns. Answers
+follow real conversations of the same domain and language, so that they come in the voice of the product.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from configs.settings import SynthesizeSettings
+from tasks.synthesize.answering import Idea, answer_ideas
 from tasks.synthesize.client import Client
 from tasks.synthesize.engine import Failure, Outcome, Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,
     Seed,
+    Seeds,
+    Turn,
     assistant,
     generator,
     request_seed,
+    rounds,
     sampling,
     system,
+    text_of,
     user,
 )
 from tasks.synthesize.novelty import Pool, words
-from tasks.synthesize.rules import MAX_WORDS, MIN_WORDS, bad_answer, bad_instruction, unusable
+from tasks.synthesize.rules import MAX_WORDS, MIN_WORDS, bad_instruction, unusable
 
 DEMONSTRATIONS = 8
 GENERATED = 2  # of the demonstrations
-ANSWERED = 3  # conversations that an answer follows
 THRESHOLD = 0.7  # ROUGE-L
-ROUND = 64  # instructions at a time; later rounds see what earlier ones wrote
 
 _TASK = "You write messages that people send to an assistant. Every message asks for something else."
 _NEXT = "Write a new message."
+_LIST = "Messages that people sent to an assistant, every one asks for something else:\n\n"
 
 Group = tuple[str, str]
 """Domain and language: what demonstrations of one request have in common."""
 
 
-@dataclass(frozen=True)
-class Idea:
-    """A new instruction, and the seeds that it was written after."""
-
-    instruction: str
-    seeds: tuple[Seed, ...]
-
-
 def self_instruct(
-    seeds: Sequence[Seed], settings: SynthesizeSettings, client: Client, seed: int
+    seeds: Seeds, count: int, settings: SynthesizeSettings, client: Client, seed: int
 ) -> Iterator[Draft | Dropped]:
-    """`settings.instructions` tries at a new conversation each; see `tasks.synthesize.method.Method`."""
-    usable = [one for one in seeds if MIN_WORDS <= len(words(one.instruction)) <= MAX_WORDS]
+    """See `tasks.synthesize.method.Method`. Later rounds see what earlier ones wrote."""
+    usable = [one for one in seeds.conversations if MIN_WORDS <= len(words(one.instruction)) <= MAX_WORDS]
     if not usable:
         return
     groups: dict[Group, list[Seed]] = {}
     for one in usable:
         groups.setdefault(_group(one), []).append(one)
+    prompt = _as_chat if client.engine.folder is None else _as_list
     pool = Pool([one.instruction for one in usable], THRESHOLD)
-    ideas: dict[Group, list[Idea]] = {}
-    for start in range(0, settings.instructions, ROUND):
-        positions = range(start, min(start + ROUND, settings.instructions))
-        found: list[Idea] = []
-        for result in _instructions(positions, usable, groups, ideas, pool, settings, client, seed):
-            if isinstance(result, Dropped):
-                yield result
+    written: dict[Group, list[str]] = {}
+    for positions in rounds(count):
+        shown = [_demonstrations(usable, groups, written, seed, position) for position in positions]
+        requests = [
+            Request(prompt(texts), request_seed(seed, "instruction", position))
+            for position, (_, texts) in zip(positions, shown, strict=True)
+        ]
+        ideas: list[Idea] = []
+        outcomes = client.ask(requests, sampling(settings), "instructions")
+        if prompt is _as_list:
+            outcomes = [_first_line(outcome) for outcome in outcomes]
+        for (real, _), outcome in zip(shown, outcomes, strict=True):
+            text = text_of(outcome)
+            if reason := unusable(outcome) or bad_instruction(text) or (None if pool.add_if_new(text) else "not_new"):
+                yield Dropped(f"instruction_{reason}", text)
             else:
-                found.append(result)
-        yield from _answers(found, settings, client, seed)
-        for idea in found:
-            ideas.setdefault(_group(idea.seeds[0]), []).append(idea)
+                ideas.append(Idea(text, real))
+        yield from answer_ideas(ideas, settings, client, seed)
+        for idea in ideas:
+            written.setdefault(_group(idea.seeds[0]), []).append(idea.instruction)
 
 
 def _group(seed: Seed) -> Group:
     return seed.domain, seed.language
 
 
-def _instructions(
-    positions: range,
+def _demonstrations(
     usable: Sequence[Seed],
     groups: Mapping[Group, Sequence[Seed]],
-    ideas: Mapping[Group, Sequence[Idea]],
-    pool: Pool,
-    settings: SynthesizeSettings,
-    client: Client,
+    written: Mapping[Group, Sequence[str]],
     seed: int,
-) -> Iterator[Idea | Dropped]:
-    """Ask for one instruction for each position, and keep those that are sound and new."""
-    chosen, requests = [], []
-    for position in positions:
-        numbers = generator(seed, "demonstrations", position)
-        group = _group(numbers.choice(usable))  # so that large groups get many
-        written = ideas.get(group, ())
-        new = numbers.sample(written, min(GENERATED, len(written)))
-        real = numbers.sample(groups[group], min(DEMONSTRATIONS - len(new), len(groups[group])))
-        shown = [one.instruction for one in real] + [idea.instruction for idea in new]
-        numbers.shuffle(shown)
-        chosen.append(tuple(real))
-        requests.append(Request(_instruction_prompt(shown), request_seed(seed, "instruction", position)))
-    for after, outcome in zip(chosen, client.ask(requests, sampling(settings), "instructions"), strict=True):
-        text = _text(outcome)
-        reason = unusable(outcome) or bad_instruction(text)
-        if reason is None and not pool.add_if_new(text):
-            reason = "not_new"
-        yield Dropped(f"instruction_{reason}", text) if reason else Idea(text, after)
+    position: int,
+) -> tuple[tuple[Seed, ...], list[str]]:
+    """The seeds to show for one request, and their instructions mixed with generated ones."""
+    numbers = generator(seed, "demonstrations", position)
+    group = _group(numbers.choice(usable))  # so that large groups get many
+    mine = written.get(group, ())
+    new = numbers.sample(mine, min(GENERATED, len(mine)))
+    real = numbers.sample(groups[group], min(DEMONSTRATIONS - len(new), len(groups[group])))
+    texts = [one.instruction for one in real] + new
+    numbers.shuffle(texts)
+    return tuple(real), texts
 
 
-def _instruction_prompt(shown: Sequence[str]) -> tuple[Mapping[str, str], ...]:
+def _as_chat(shown: Sequence[str]) -> tuple[Turn, ...]:
     turns = [turn for text in shown for turn in (user(_NEXT), assistant(text))]
     return system(_TASK), *turns, user(_NEXT)
 
 
-def _answers(
-    ideas: Sequence[Idea], settings: SynthesizeSettings, client: Client, seed: int
-) -> Iterator[Draft | Dropped]:
-    """Answer each instruction after the answers that its seeds got."""
-    requests = [Request(_answer_prompt(idea), request_seed(seed, "answer", idea.instruction)) for idea in ideas]
-    for idea, outcome in zip(ideas, client.ask(requests, sampling(settings), "answers"), strict=True):
-        text = _text(outcome)
-        if reason := unusable(outcome) or bad_answer(idea.instruction, text):
-            yield Dropped(f"answer_{reason}", f"{idea.instruction}\n\n{text}")
-        else:
-            turns = (*idea.seeds[0].system, user(idea.instruction), assistant(text))
-            yield Draft(turns, idea.seeds)
+def _as_list(shown: Sequence[str]) -> tuple[Turn, ...]:
+    lines = [f"Message {number}: {' '.join(text.split())}\n" for number, text in enumerate(shown, 1)]
+    return ({"role": "document", "content": f"{_LIST}{''.join(lines)}Message {len(shown) + 1}:"},)
 
 
-def _answer_prompt(idea: Idea) -> tuple[Mapping[str, str], ...]:
-    answered = [one for one in idea.seeds if one.answer][:ANSWERED]
-    turns = [turn for one in answered for turn in (user(one.instruction), assistant(one.answer))]
-    return *idea.seeds[0].system, *turns, user(idea.instruction)
-
-
-def _text(outcome: Outcome) -> str:
-    return "" if isinstance(outcome, Failure) else outcome.text
+def _first_line(outcome: Outcome) -> Outcome:
+    """The first item that continues the list; what comes after it would be further ones."""
+    if isinstance(outcome, Failure):
+        return outcome
+    line, end, _ = outcome.text.partition("\n")
+    return replace(outcome, text=line.strip(), finished=outcome.finished or bool(end))
