@@ -28,7 +28,6 @@ class Row:
     Args:
         said: hash of source, user and all messages: who continues this conversation has it among their `before`.
         before: such hashes of the conversation up to each earlier answer.
-        content: hash of the messages alone: tells two records with one id apart.
         also: other ids that feedback may point at it by.
         superseded: requests that this one extends: id, number of messages, time and model of each.
     """
@@ -40,9 +39,13 @@ class Row:
     consent: bool
     said: bytes
     before: Sequence[bytes]
-    content: bytes
     also: Sequence[str]
     superseded: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def content(self) -> bytes:
+        """Hash of the messages alone: tells two records with one id apart."""
+        return message_content(self.found.messages)
 
 
 @dataclass(slots=True)
@@ -120,12 +123,9 @@ def _take(intake: Intake, source: Source, found: Found, settings: CollectSetting
 
 def _row(source: Source, found: Conversation, record: Mapping[str, Any], settings: CollectSettings) -> Row:
     said = hashlib.blake2b(f"{source.name}\x1e{found.user or ''}\x1d".encode(), digest_size=16)
-    content = hashlib.blake2b(digest_size=16)
     answers: list[bytes] = []
     for turn in found.messages:
-        packed = _packed(turn)
-        said.update(packed)
-        content.update(packed)
+        said.update(_packed(turn))
         if turn.role == "assistant":
             answers.append(said.digest())
     whole = said.digest()
@@ -145,8 +145,7 @@ def _row(source: Source, found: Conversation, record: Mapping[str, Any], setting
         consent=consent(found, record, settings),
         said=whole,
         before=[answer for answer in answers if answer != whole],
-        content=content.digest(),
-        also=[digest(source.name, alias) for alias in found.aliases],
+        also=[digest(source.name, alias) for alias in found.aliases] if found.aliases else (),
     )
 
 
@@ -157,7 +156,7 @@ def _packed(turn: Message) -> bytes:
 
 
 def message_content(turns: Sequence[Message]) -> bytes:
-    """The `content` hash of a row of the lake."""
+    """Hash of what was said, whoever said it and wherever it was logged."""
     return hashlib.blake2b(b"".join(map(_packed, turns)), digest_size=16).digest()
 
 
@@ -167,19 +166,13 @@ def consent(found: Conversation, record: Mapping[str, Any], settings: CollectSet
     Raises:
         BadRecord: it says something that is neither yes nor no.
     """
-    said = [place[settings.consent_field] for place in _places(found, record, settings.consent_field)]
+    key, metadata = settings.consent_field, found.metadata
+    places = (record, unpacked(record.get("metadata")), metadata, *metadata.values())
+    said = [place[key] for place in places if type(place) is dict and place.get(key) is not None]
     for answer in said:
         if not isinstance(answer, str | int) or answer not in TRUE + FALSE:
-            raise BadRecord(f"{settings.consent_field} is {str(answer)[:40]!r}, neither true nor false")
+            raise BadRecord(f"{key} is {str(answer)[:40]!r}, neither true nor false")
     return all(answer in TRUE for answer in said) if said else settings.default_consent
-
-
-def _places(found: Conversation, record: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
-    """Where consent may stand and does: the record, its metadata, what was kept of the metadata inside it."""
-    for place in (record, record.get("metadata"), found.metadata, *found.metadata.values()):
-        opened = unpacked(place)
-        if isinstance(opened, Mapping) and opened.get(key) is not None:
-            yield opened
 
 
 def _judgements(source: Source, found: Sequence[Feedback], rows: Sequence[Row]) -> Iterator[Judgement]:

