@@ -57,7 +57,7 @@ def curate_batches(lake: Lake, run: Run, settings: Settings) -> list[Snapshot]:
 
 def synthesize_batch(lake: Lake, run: Run, curated: Sequence[Snapshot], settings: Settings) -> Snapshot | None:
     """Generate conversations from curated ones and take them through the same curation; None when that is off."""
-    if not settings.synthesize.enabled or not settings.synthesize.instructions:
+    if not settings.synthesize.enabled or not settings.synthesize.conversations:
         return None
     rows = generate(lake, run.batch, run.champion.path, curated, settings.synthesize, settings.seed)
     return curate_rows(lake, rows, run.base, settings)
