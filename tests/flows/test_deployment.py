@@ -31,7 +31,7 @@ def test_the_nightly_deployment_runs_with_changed_parameters(tmp_path: Path, tin
         assert "holdout_share" in str(nightly["parameter_openapi_schema"])
         run = start(api, nightly["id"], settings)
         state = wait(api, run, seconds=400)
-        assert state["type"] == "COMPLETED", state
+        assert state["type"] == "COMPLETED", state["message"]
         artifacts = api.post("/artifacts/filter", json={"limit": 200}).raise_for_status().json()
         logs = api.post("/logs/filter", json={"limit": 200}).raise_for_status().json()
         refused = api.post(
