@@ -1,11 +1,19 @@
-"""Street addresses, units, post boxes and postal codes, in the forms of many countries."""
+"""Street addresses, units, post boxes and postal codes, in the forms of many countries.
+
+An address is a street line, or a line before "Apt. 5", or what follows "my address is"; a unit, places and a postal
+code that follow belong to it.
+"""
 
 import regex
 from presidio_analyzer import Pattern, PatternRecognizer
 
-_WORD = r"[\p{Lu}\p{Lo}][\p{L}\p{M}'’.-]*"
+_WORD = r"(?-i:[\p{Lu}\p{Lo}][\p{L}\p{M}'’.-]*)"
 _ANY = r"[\p{L}\p{M}][\p{L}\p{M}'’.-]*"
-_NUMBER = r"\d{1,5}(?:[-/ ]?[a-zA-Z](?![\p{L}])|[/-]\d{1,4})?"
+_PARTICLE = r"(?:d[aeiou]|d[ao]s|del|dell[ae]|des|l[ae]s?|los|el|van|von|der?|den|het|ter|aan|of|the|på|og|och|y|e|i)"
+_NAME = rf"(?:(?:{_PARTICLE}|{_WORD})[ ]){{0,4}}{_WORD}"
+_NUMBER = r"\d{1,5}(?:[-/ ]?[a-zA-Z](?!\p{L})|[/-]\d{1,4})?"
+_ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
+_START, _END = r"(?<![\w.,$€£-])", r"(?![\w%])"
 
 _ENGLISH = (
     r"(?:street|st|road|rd|avenue|ave|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq|terrace|ter|way|"
@@ -13,87 +21,92 @@ _ENGLISH = (
     r"loop|plaza|pike|turnpike|expressway|freeway|bypass|crossing|point|ridge|view|vista|landing|heights|quay|wharf)"
 )
 _ROMANCE = (
-    r"(?:rua|r\.|avenida|avda?\.?|av\.?|travessa|praça|praca|alameda|calle|c/|plaza|paseo|camino|camiño|carretera|ctra\.?|"
-    r"ronda|rúa|via|viale|vicolo|piazza|piazzale|corso|largo|strada|contrada|rue|boulevard|bd|chemin|impasse|allée|allee|"
-    r"place|quai|route|cours|passage|ulica|ul\.|ulitsa|улица|ул\.|проспект|carrer|passeig|urb\.|strada|bulevardul|calea)"
+    r"(?:rua|r\.|avenida|avda?\.?|av\.?|travessa|praça|praca|alameda|calle|c/|plaza|paseo|camino|camiño|carretera|"
+    r"ctra\.?|ronda|rúa|via|viale|vicolo|piazza|piazzale|corso|largo|strada|contrada|rue|boulevard|bd|chemin|impasse|"
+    r"allée|allee|place|quai|route|cours|passage|ulica|ul\.|ulitsa|улица|ул\.|проспект|carrer|passeig|urb\.|"
+    r"bulevardul|calea|colonia)"
 )
 _COMPOUND = (
-    r"(?:stra(?:ß|ss)e|str\.?|gasse|weg|platz|allee|ring|damm|ufer|steig|chaussee|straat|laan|plein|steenweg|dreef|kade|"
-    r"singel|gracht|plaats|lei|gata|gatan|gatu|vägen|vegur|veien|vegen|vei|vej|gade|allé|stræde|torv|plads|gränd|"
-    r"stígur|holt|braut|katu|tie|kuja|polku|puiestee|mnt|tänav|maantee|iela|gatvė)"
+    r"(?:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|damm|ufer|steig|chaussee|straat|laan|plein|steenweg|dreef|kade|"
+    r"singel|gracht|plaats|gata|gatan|gatu|vägen|vegur|veien|vegen|gade|allé|allén|alléen|stræde|torv|plads|gränd|"
+    r"stígur|bakken|braut|katu|kuja|polku|puiestee|tänav|maantee|stræti|straeti)"
 )
 _FINAL = (
-    r"(?:utca|u\.|út|útja|tér|körút|köz|sétány|caddesi|cad\.|sokak|sok\.|street|ulice|ulica|trg|nám\.|náměstí|straße)"
+    r"(?:utca|u\.|út|útja|tér|körút|köz|sétány|rakpart|caddesi|cad\.|sokak|sok\.|ulice|ulica|trg|nám\.|náměstí|iela|"
+    r"gatvė|enparantza|kalea|tie|ring|vej|vei|väg)"
 )
-_UNIT = (
-    r"(?:suite|ste\.?|apt\.?|apartment|unit|flat|floor|fl\.?|room|rm\.?|building|bldg\.?|box|dept\.?|piso|puerta|"
-    r"escalier|bâtiment|etage|wohnung|whg\.?|top|stiege|interno|int\.?|scala|lakás|byt|kat)"
+_STRONG_UNIT = r"(?:suite|ste\.?|apt\.?|apartment|flat|wohnung|whg\.?|piso|lakás)"
+_WEAK_UNIT = (
+    r"(?:unit|floor|fl\.?|room|rm\.?|building|bldg\.?|dept\.?|puerta|escalier|bâtiment|etage|top|stiege|interno|int\.?|"
+    r"scala|byt|kat)"
 )
-_ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
-_GAP = r"[ \t]*,?[ \t]*"
-_LINE_GAP = r"[ \t]*,?[ \t]*\n?[ \t>?*|#-]{0,6}"
+_UNIT_NUMBER = r"[ ]?#?\d{1,5}[A-Za-z]?(?!\w)"
+_BREAK = r"[ \t]*,?[ \t]*\n?[ \t>?*|#,-]{0,6}"  # a comma, or a new line, which quoting may begin
+_UNIT = rf"(?:{_BREAK}(?:{_STRONG_UNIT}|{_WEAK_UNIT}){_UNIT_NUMBER})"
+_CODE = r"(?:(?-i:[A-Z]{2})[ ,]+)?(?:[A-Z]{1,2}-)?\d{4,6}(?:-\d{4}|[ ]?(?-i:[A-Z]{2})\b)?(?![\d-])"
+_PLACES = (
+    rf"(?:(?:{_BREAK}{_NAME}){{0,3}}?(?:{_BREAK}nan)?{_BREAK}{_CODE}"  # Springfield, IL 62704
+    rf"|{_BREAK}\d{{4,6}}(?:[ ]?(?-i:[A-Z]{{2}})\b)?[ ]{_NAME})"  # 10115 Berlin
+)
+_REST = rf"{_UNIT}?{_PLACES}?"
 
-STREET = (
-    rf"(?:(?<![\w.]){_NUMBER}{_GAP}(?:{_ANY}[ ]){{0,4}}?{_COMPOUND}\b"  # 12 something straat
-    rf"|(?<![\w.,$€£]){_NUMBER}[ ,]+(?:(?:{_WORD}|{_ORDINAL})[ ]){{1,4}}{_ENGLISH}\b\.?"  # 12 North Main Street
-    rf"|(?<![\w.,$€£]){_NUMBER}[ ,]+{_ROMANCE}[ ](?:{_ANY}[ ]?){{1,5}}"  # 12 rue de la Paix
-    rf"|(?<!\p{{L}}){_ROMANCE}[ ](?:{_ANY}[ ]){{0,5}}{_ANY},?[ ]"  # Calle Mayor 12
-    rf"(?:n[°ºo.]{{1,2}}[ ]?)?{_NUMBER}(?![\w%])"
-    rf"|(?<!\p{{L}})(?:{_ANY}[ -]){{0,3}}\p{{L}}*{_COMPOUND}[ ]{_NUMBER}(?![\w%])"  # Hauptstraße 12
-    rf"|(?<!\p{{L}})(?:{_WORD}[ ]){{1,3}}{_FINAL}[ ]{_NUMBER}(?![\w%])\.?)"  # Kossuth utca 12.
+STREETS = (
+    rf"{_START}{_NUMBER}[ ,]+(?:(?:{_WORD}|{_ORDINAL})[ ]){{1,4}}{_ENGLISH}\b\.?",  # 12 North Main Street
+    rf"{_START}{_NUMBER}[ ,]+{_ROMANCE}[ ]{_NAME}(?:[ ]{_NUMBER}{_END})?",  # 12 rue de la Paix
+    rf"(?<!\p{{L}})(?-i:(?=\p{{Lu}}|ul\.|c/)){_ROMANCE}[ ]{_NAME},?[ ](?:n[°ºo.]{{1,2}}[ ]?)?{_NUMBER}{_END}",
+    rf"(?:{_START}{_NUMBER}[ ])?(?<!\p{{L}})(?:{_WORD}[ ]){{0,2}}\p{{L}}{{2,30}}{_COMPOUND}[ ]{_NUMBER}{_END}",
+    rf"{_START}{_NUMBER}[ ](?:{_WORD}[ ]){{0,3}}\p{{L}}{{2,30}}{_COMPOUND}\b",  # 12 Lange Dorpsstraat
+    rf"(?<!\p{{L}})(?:{_WORD}[ ]){{1,3}}{_FINAL}[ ]{_NUMBER}{_END}\.?",  # Kossuth utca 12.
+    rf"{_START}{_NUMBER}[ ](?:{_ANY}[ ]){{0,5}}{_ANY}(?:[ ]{_NUMBER})?(?={_BREAK}{_STRONG_UNIT}{_UNIT_NUMBER})",
+    rf"(?<!\p{{L}}){_STRONG_UNIT}{_UNIT_NUMBER}[ ,]+{_NUMBER}[ ]{_NAME}(?:[ ]{_NUMBER}{_END})?",  # Apt. 5, 12 Rincon 9
 )
-_TAIL = rf"(?:{_LINE_GAP}{_UNIT}[ ]?#?\d{{1,5}}[A-Za-z]?\b)"
-_CITY = rf"(?:{_LINE_GAP}(?:{_WORD}[ ]?){{1,4}},?[ ](?:[A-Z]{{2}})[ ]\d{{5}}(?:-\d{{4}})?\b)"
-_CODE_CITY = rf"(?:{_LINE_GAP}(?:[A-Z]{{1,2}}-)?\d{{4,6}}(?:[ ]?[A-Z]{{2}})?[ ]{_WORD}(?:[ -]{_WORD}){{0,2}})"
+_CUE = (
+    r"(?<!\p{L})(?:address(?:es)?(?:[ ](?:is|to|at|are))?:?|liv(?:es?|ing) at|located at|(?:office|home|house) is at|"
+    r"mov(?:ed|ing) to|(?:ship|deliver|send|sent|mail|forward|one)(?:p?ed)? to|meet (?:me|us|you)?[ ]?at|arrived at|"
+    r"wohn(?:e|t|en|haft) in(?: der)?|vivo en(?: la)?|j'habite(?: au)?|abito in)\s{1,6}"
+)
 
 PATTERNS = (
-    Pattern("street", rf"{STREET}{_TAIL}?(?:{_CITY}|{_CODE_CITY})?", 0.6),
-    Pattern("unit", rf"(?<!\p{{L}}){_UNIT}[ ]\d{{1,5}}[A-Za-z]?(?!\w)", 0.15),
+    *(Pattern(f"street {n}", street + _REST, 0.6) for n, street in enumerate(STREETS)),
+    Pattern("cued", rf"{_CUE}\K{_NUMBER}[ ,]+(?:{_ANY}[ ]){{0,4}}?{_ANY}[ ]{_NUMBER}{_END}{_REST}", 0.6),
+    Pattern("cued by a name", rf"{_CUE}\K{_NUMBER}[ ,]+{_NAME}{_REST}", 0.6),
+    Pattern("corner", rf"(?<!\p{{L}})(?:the[ ])?corner of[ ]{_NAME}(?:[ ]\d+\.?)? and[ ]{_NAME}", 0.6),
+    Pattern("street without a number", rf"(?<!\p{{L}})(?:{_WORD}[ ]){{1,3}}(?-i:Street|Road|Avenue|Boulevard)\b", 0.45),
+    Pattern("street in small letters", rf"{_START}\d{{1,5}} \p{{L}}{{4,20}}[ ](?:street|road|avenue|boulevard)\b", 0.3),
+    Pattern("unit", rf"(?<!\p{{L}}){_STRONG_UNIT}{_UNIT_NUMBER}", 0.45),
+    Pattern("weak unit", rf"(?<!\p{{L}}){_WEAK_UNIT}{_UNIT_NUMBER}", 0.1),
     Pattern(
         "post box",
-        r"(?<!\p{L})(?:p\.?\s?o\.?\s?box|post(?:al)? box|postfach|apartado(?: postal)?|casella postale)[ ]#?\d{1,8}",
+        r"(?:(?<!\w)\d{1,4}[ ])?(?<!\p{L})(?:p\.?\s?o\.?\s?box|post(?:al)? ?box|postfach|postboks|apartado(?: postal)?|"
+        rf"casella postale)[ ]#?\d{{1,8}}{_REST}",
         0.7,
     ),
-    Pattern(
-        "military",
-        r"(?<!\p{L})(?:psc|cmr|unit)[ ]\d{3,5},?[ ]box[ ]\d{1,5}(?:\s{1,3}(?:apo|fpo|dpo)[ ]a[aep][ ]\d{5})?",
-        0.8,
-    ),
-    Pattern("ship", r"(?<!\p{L})us[nsc]{1,3}[nvs]?[ ]\p{L}{2,30}\s{1,3}(?:apo|fpo|dpo)[ ]a[aep][ ]\d{5}", 0.8),
-    Pattern("military code", r"(?<!\p{L})(?:apo|fpo|dpo)[ ]a[aep][ ]\d{5}\b", 0.8),
+    Pattern("military", r"(?<!\p{L})(?:psc|cmr|unit)[ ]\d{3,5},?[ ]box[ ]\d{1,5}(?:\s+[afd]po[ ]a[aep][ ]\d{5})?", 0.8),
+    Pattern("ship", r"(?<!\p{L})us[nsc]{1,3}[nvs]?[ ]\p{L}{2,30}\s{1,3}[afd]po[ ]a[aep][ ]\d{5}", 0.8),
+    Pattern("military code", r"(?<!\p{L})[afd]po[ ]a[aep][ ]\d{5}\b", 0.8),
     Pattern(
         "state and code",
-        r"(?-i:(?<![\p{L}])(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|"
-        r"T[NX]|UT|V[AIT]|W[AIVY]))[ ]\d{5}(?:-\d{4})?(?!\d)",
+        r"(?-i:(?<!\p{L})(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|"
+        r"S[CD]|T[NX]|UT|V[AIT]|W[AIVY]))[ ]\d{5}(?:-\d{4})?(?!\d)",
         0.6,
     ),
-    Pattern("british code", r"(?-i:\b(?:[A-Z]{1,2}\d[A-Z\d]?) ?\d[ABD-HJLNP-UW-Z]{2})\b", 0.3),
-    Pattern("canadian code", r"(?-i:\b[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d)\b", 0.5),
-    Pattern("code", r"(?<![\w.,-])\d{5}(?:-\d{4})?(?![\w-]|[.,]\d)", 0.05),
+    Pattern("british code", r"(?-i:\b[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}\b)", 0.3),
+    Pattern("canadian code", r"(?-i:\b[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d\b)", 0.5),
+    Pattern("code", r"(?<![\w.,$€£-])\d{5}(?:-\d{4})?(?![\w-]|[.,]\d)", 0.05),
 )
 GATE = (
     r"\d",
-    rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}\b|\b{_FINAL}[ ]|\b{_UNIT}[ ]#?\d|box|apo|fpo|dpo|apartado|casella"
-    r"|\d{5}|[A-Za-z]\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d",
+    rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}\b|\b{_FINAL}[ ]|\b(?:{_STRONG_UNIT}|{_WEAK_UNIT})[ ]?#?\d|box|[afd]po |"
+    r"apartado|casella|corner of|address|liv(?:es?|ing) at|(?:loca|arriv)ed at|is at|mov(?:ed|ing) to|(?:ship|deliver|send|"
+    r"sent|mail|forward|one)(?:p?ed)? to|meet|wohn|vivo|habite|abito|"
+    r"\d{5}|[A-Za-z]\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d",
 )
 """For Polars: a digit, and a word or a code that an address has."""
 
 CONTEXT = [
     *("address", "zip", "postal", "postcode", "post code", "mail to", "ship to", "deliver", "shipping", "billing"),
     *("plz", "postleitzahl", "anschrift", "adresse", "wohn", "código postal", "dirección", "code postal", "indirizzo"),
-    *(
-        "suite",
-        "apt",
-        "apartment",
-        "street",
-        "avenue",
-        "road",
-        "lives at",
-        "live at",
-        "located at",
-        "my house",
-        "moved",
-    ),
+    *("suite", "apt", "apartment", "street", "avenue", "road", "lives at", "live at", "located at", "my house"),
 ]
 
 

@@ -9,15 +9,15 @@ import polars as pl
 
 from configs.settings import ScrubSettings
 from tasks.scrub.engines import engine
-from tasks.scrub.finding import Findings, Looked, ScrubError, resolve
+from tasks.scrub.finding import Finding, Findings, Looked, ScrubError, resolve
 from tasks.scrub.languages import model_of
 from tasks.scrub.paragraphs import script, sentences
 from tasks.scrub.patterns import scan
 from tasks.scrub.recognizers import Detector, detectors
 
-_NO_NUMBER = re.compile(
-    r"<[A-Z][A-Z0-9_]*_(?:\d+|[0-9a-f]{8})>"  # a placeholder
-    r"|(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])"  # a UUID
+_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_(?:\d+|[0-9a-f]{8})>")
+_MACHINE_NAME = re.compile(  # a UUID, a hash: digits in them are no number of anything
+    r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9a-f]{32,128})(?![0-9A-Za-z])"
 )
 
 
@@ -100,15 +100,21 @@ class Analyzer:
             return [self._names(model, [sentence])[0] for sentence in batch]
 
     def _wanted(self, findings: Findings, text: str) -> Findings:
-        """Findings but for types and texts that the settings keep, and for what lies in placeholders and UUIDs."""
-        taken = [match.span() for match in _NO_NUMBER.finditer(text)]
+        """Findings but for types and texts that the settings keep, and for parts of placeholders, UUIDs and hashes."""
+        taken = [match.span() for match in _PLACEHOLDER.finditer(text)]
+        names = [match.span() for match in _MACHINE_NAME.finditer(text)]
         return [
             finding
             for finding in findings
             if finding.type not in self._settings.keep
             and text[finding.start : finding.end].casefold() not in self._allow
             and not any(finding.start < end and finding.end > start for start, end in taken)
+            and not any(_is_part_of(finding, start, end) for start, end in names)
         ]
+
+
+def _is_part_of(finding: Finding, start: int, end: int) -> bool:
+    return start <= finding.start and finding.end <= end and finding.end - finding.start < end - start
 
 
 @lru_cache(maxsize=4)

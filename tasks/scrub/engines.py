@@ -27,6 +27,15 @@ SPACY_UNUSED = ("tagger", "parser", "senter", "lemmatizer", "attribute_ruler", "
 JIEBA_LABELS = {"nr": "PERSON", "nrt": "PERSON", "nrfg": "PERSON", "ns": "LOCATION", "nt": "ORGANIZATION"}
 
 HAN = re.compile(r"[\u3400-\u9fff]")
+_EDGES = re.compile(r"[\W_]*(.*?)(?:\\\\?['’]s?)?[\s\"”“>*|:,;_\\\\-]*$", re.DOTALL)
+_CODE = re.compile(r"[_=<>%$\\|+@#{}\[\]]|\w\(|\)\w|\S{25}")
+_DATE = re.compile(
+    r"\d|(?i:mon|tues|wednes|thurs|fri|satur|sun)day|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)",
+    re.IGNORECASE,
+)
+_DURATION = re.compile(
+    r"(?i)(?:\D{0,20}\d[\d,.]*)[ -]?(?:second|minute|hour|day|week|month|year|decade|centur)\w*.{0,12}"
+)
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
@@ -117,4 +126,22 @@ def _entities(doc: Any) -> list[tuple[int, int, str]]:
 
 def _spacy_findings(doc: Any, entities: Sequence[tuple[int, int, str]]) -> list[Finding]:
     found = [(doc[start:end], SPACY_LABELS[label]) for start, end, label in entities if label in SPACY_LABELS]
-    return [Finding(span.start_char, span.end_char, label, SCORE) for span, label in found]
+    spans = ((_bare(doc.text, span.start_char, span.end_char), label) for span, label in found)
+    return [
+        Finding(start, end, label, SCORE)
+        for (start, end), label in spans
+        if start < end and _plausible(label, doc.text[start:end])
+    ]
+
+
+def _plausible(label: str, found: str) -> bool:
+    """Whether it can be what the engine says: names hold no signs of code, and "two months" says no date."""
+    if label == "DATE_TIME":
+        return bool(_DATE.search(found)) and not _DURATION.fullmatch(found)
+    return not _CODE.search(found) and not (label == "LOCATION" and len(found) < 3)
+
+
+def _bare(text: str, start: int, end: int) -> tuple[int, int]:
+    """A name without the quote, bullet or bracket before it and the possessive after it."""
+    found = _EDGES.match(text, start, end)
+    return (found.start(1), found.end(1)) if found else (start, start)

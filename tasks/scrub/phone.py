@@ -10,30 +10,57 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 CONTEXT = [
     *(
         "phone",
-        "tel",
+        "tel.",
+        "tel:",
+        "telephone",
         "call",
         "cell",
         "mobile",
         "fax",
         "contact",
-        "reach",
+        "reach me",
+        "reach you",
         "dial",
-        "ring",
+    ),
+    *(
         "text me",
         "whatsapp",
         "sms",
+        "hotline",
+        "helpline",
+        "my number",
+        "office",
+        "handy",
+        "telefon",
+        "rufnummer",
+        "rufen",
     ),
-    *("hotline", "helpline", "number is", "my number", "handy", "telefon", "rufnummer", "rufen", "anrufen", "móvil"),
-    *("movil", "celular", "teléfono", "llam", "téléphone", "portable", "appel", "joindre", "numéro", "cellulare"),
-    *("ramal", "ligue", "电话", "手机", "联系", "拨打", "致电", "微信"),
+    *(
+        "anrufen",
+        "móvil",
+        "movil",
+        "celular",
+        "teléfono",
+        "llam",
+        "téléphone",
+        "portable",
+        "appel",
+        "joindre",
+        "cellulare",
+    ),
+    *("ligue", "电话", "手机", "联系", "拨打", "致电", "微信"),
 ]
 _CANDIDATE = regex.compile(
-    r"(?<![\w.,/$€£#:=<>*+-])(?:\+|\(\+?|00)?\d(?:[\d()]|[ .\u00a0/-]{1,2}(?=[\d(])|\) ?-? ?(?=\d)){5,20}\d"
-    r"(?:\s?(?:x|ext\.?|extension|#)\s?\d{1,6})?(?![\w%]|[.,]\d|-\d)",
+    r"(?<![\w./$€£+-])(?<!\d[:,])(?<!<<)(?<!= ?)(?:\+|\(\+?|00)?\d(?:[\d()]|[ .\u00a0/-]{1,2}(?=[\d(])|\) ?-? ?(?=\d)){4,20}\d"
+    r"(?:\s?(?:x|ext\.?|extension|#)\s?\d{1,6})?(?![\w%]|[.,]\d|-\d| ?[=*])",
     regex.IGNORECASE,
 )
 _NORTH_AMERICAN = regex.compile(r"(?:\+?1[ .-]|001[ .-])?(?:\(\d{3}\) ?-?|\d{3}[ .-])\d{3}[ .-]\d{4}")
-_DATE = regex.compile(r"(?:19|20)\d{2}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d{2}")
+_NO_PHONE = regex.compile(
+    r"(?<!\d)(?:(?:19|20)\d{2}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d{2})(?!\d)"  # a date
+    r"|^(?:1[5-9]|20)\d{2} ?[-/] ?(?:1[5-9]|20)?\d{2}$"  # years
+    r"|^\d+[./]\d+$"  # a decimal, a fraction
+)
 _GROUPS = regex.compile(r"\d+")
 
 
@@ -65,15 +92,17 @@ class PhoneNumberRecognizer(EntityRecognizer):
     def _score(self, number: str) -> float:
         main = regex.split(r"(?i)\s?(?:x|ext|#)", number)[0]
         digits = regex.sub(r"\D", "", main)
-        if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or _DATE.match(main):
+        if not 6 <= len(digits) <= 15 or len(set(digits)) < 3 or _NO_PHONE.search(main):
             return 0
         international = main.lstrip("(").startswith(("+", "00"))
         if international and len(digits) >= 8:
             return self.INTERNATIONAL
         if _NORTH_AMERICAN.fullmatch(main):
             return self.SHAPED
-        if any(_is_valid(main, region) for region in self.regions):
+        if len(digits) > 8 and any(_is_valid(main, region) for region in self.regions):
             return self.PLAIN if main.isdigit() else self.VALID
+        if len(digits) < 7 and len(_GROUPS.findall(main)) < 3:
+            return 0
         return self.GROUPED if len(digits) <= 13 and _is_grouped(main) else 0.1
 
 

@@ -11,7 +11,7 @@ import regex
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, predefined_recognizers
 
 from configs.settings import ScrubSettings
-from tasks.scrub import address, chinese, identifiers, secrets
+from tasks.scrub import address, chinese, identifiers, people, secrets
 from tasks.scrub.phone import PhoneNumberRecognizer
 
 NUMBER = r"\d(?:[^\n\d]{0,4}\d){4}"  # five digits close to each other
@@ -63,6 +63,7 @@ def detectors(settings: ScrubSettings) -> list[Detector]:
         *(Detector(recognizer, (rf"{LONG_TOKEN}|{SECRET_WORD}",)) for recognizer in secrets.recognizers()),
         Detector(PhoneNumberRecognizer(settings.phone_regions), (NUMBER,)),
         Detector(address.AddressRecognizer(), address.GATE),
+        Detector(people.PersonRecognizer(), people.GATE),
         *_own(settings),
     ]
     return [detector for detector in found if not set(detector.recognizer.supported_entities) <= set(settings.keep)]
@@ -77,6 +78,7 @@ def _gate(recognizer: PatternRecognizer) -> str:
         "URL": r"://|www\.",
         "IP_ADDRESS": IP,
         "IBAN_CODE": r"\b[A-Za-z]{2}\d{2}",
+        "IN_PAN": r"[A-Z]{5}\d{4}[A-Z]",
     }
     return gates.get(recognizer.supported_entities[0], NUMBER)
 

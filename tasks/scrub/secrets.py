@@ -43,11 +43,11 @@ class AssignedSecretRecognizer(PatternRecognizer):
     def validate_result(self, pattern_text: str) -> bool | None:
         """False for stand-ins, words and numbers; None, which keeps the score, for the rest."""
         value = pattern_text.rstrip(".:?")
-        if len(value) < 12 or _STAND_IN.match(value) or not regex.search(r"\d", value):
+        if len(value) < 12 or _STAND_IN.match(value) or not regex.search(r"[A-Za-z]", value):
             return False
-        if not regex.search(r"[A-Za-z]", value) or entropy(value) < self.MIN_BITS:
+        if not regex.search(r"\d", value) and not _is_shuffled(value):
             return False
-        return None
+        return None if entropy(value) >= self.MIN_BITS else False
 
 
 class PasswordRecognizer(PatternRecognizer):
@@ -72,6 +72,12 @@ class PasswordRecognizer(PatternRecognizer):
         if len(value) < 4 or _STAND_IN.match(value) or regex.match(r"[\w.]*\(|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$", value):
             return False
         return None if regex.search(r"\d|[^\w\s.'-]", value) and regex.search(r"\w", value) else False
+
+
+def _is_shuffled(value: str) -> bool:
+    """Whether letters change case as often as chance makes them; names in camel case do so at most at every fifth."""
+    changes = len(regex.findall(r"[a-z][A-Z]|[A-Z][a-z]", value, overlapped=True))
+    return len(value) >= 16 and changes / len(value) > 0.3
 
 
 def entropy(text: str) -> float:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from spacy.attrs import IS_SPACE
 
 OUT, BEGIN, IN, LAST, UNIT = range(5)
 Floats = NDArray[np.float32]
@@ -48,7 +47,7 @@ class Transitions:
         vectors = self.tokens.predict(docs)
         features = np.ascontiguousarray(vectors @ self.lower.T)
         lengths = np.array([len(doc) for doc in docs], dtype=np.int32)
-        spaces = np.concatenate([doc.to_array(IS_SPACE) for doc in docs]).astype(np.bool_)
+        spaces = np.concatenate([doc.to_array("IS_SPACE") for doc in docs]).astype(np.bool_)
         found = _walk(
             *(
                 features,
@@ -121,12 +120,12 @@ def _walk(features, pad, lower_bias, upper, upper_bias, moves, labels, lengths, 
             best, best_score = -1, np.float32(-1e30)
             for move in range(len(moves)):
                 kind = moves[move]
+                more = at + 1 < lengths[doc]
                 if begun >= 0:
-                    if labels[move] != label or not (kind == LAST or (kind == IN and at + 1 < lengths[doc])):
-                        continue
-                elif kind not in (OUT, BEGIN, UNIT) or (kind != OUT and spaces[offset + at]):
-                    continue
-                elif kind == BEGIN and at + 1 >= lengths[doc]:
+                    allowed = labels[move] == label and (kind == LAST or (kind == IN and more))
+                else:
+                    allowed = kind == OUT or ((kind == UNIT or (kind == BEGIN and more)) and not spaces[offset + at])
+                if not allowed:
                     continue
                 score = upper_bias[move]
                 for h in range(hidden):

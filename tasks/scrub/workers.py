@@ -4,7 +4,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -32,17 +32,11 @@ def look(units: Sequence[Unit], settings: ScrubSettings) -> dict[Unit, Looked]:
         units: paragraphs, each once.
         settings: what is looked for, and how many processes look.
     """
-    requests = list(_requests(units))
-    count = min(settings.workers or os.cpu_count() or 1, len(requests))
-    if settings.workers != 1 and count > 1 and sum(len(text) for _, text in units) > FEW:
-        answers = _in_processes(requests, settings, count)
-    else:
-        answers = _here(requests, settings)
-    looked: dict[Unit, Looked] = {}
-    shown = progress(zip(requests, answers, strict=True), len(requests), "scrub: looking", "requests")
-    for (model, texts), found in shown:
-        looked |= {(model, text): finding for text, finding in zip(texts, found, strict=True)}
-    return looked
+    count = settings.workers or os.cpu_count() or 1
+    if count == 1 or sum(len(text) for _, text in units) <= FEW:
+        return _gathered(list(_requests(units)), lambda requests: _here(requests, settings))
+    with Workers(settings, count) as workers:
+        return workers.look(units)
 
 
 Request = tuple[str | None, list[str]]
@@ -70,26 +64,52 @@ def _here(requests: Sequence[Request], settings: ScrubSettings) -> Iterator[list
         yield analyzer(settings).look(texts, model)
 
 
-def _in_processes(requests: Sequence[Request], settings: ScrubSettings, count: int) -> Iterator[list[Looked]]:
-    idle: SimpleQueue[Worker] = SimpleQueue()
-    workers = [Worker(settings) for _ in range(count)]
-    for worker in workers:
-        idle.put(worker)
+def _gathered(requests: list[Request], answer: Callable[[list[Request]], Iterable[list[Looked]]]) -> dict[Unit, Looked]:
+    looked: dict[Unit, Looked] = {}
+    answers = zip(requests, answer(requests), strict=True)
+    for (model, texts), found in progress(answers, len(requests), "scrub: looking", "requests"):
+        looked |= {(model, text): finding for text, finding in zip(texts, found, strict=True)}
+    return looked
 
-    def answer(request: Request) -> list[Looked]:
-        worker = idle.get()
+
+class Workers:
+    """Processes that look at paragraphs; a context manager, which ends them.
+
+    Args:
+        settings: what they look for.
+        count: how many.
+    """
+
+    def __init__(self, settings: ScrubSettings, count: int) -> None:
+        self._workers = [Worker(settings) for _ in range(count)]
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.end()
+
+    def look(self, units: Sequence[Unit]) -> dict[Unit, Looked]:
+        """What each paragraph holds."""
+        return _gathered(list(_requests(units)), lambda requests: self._threads.map(self._answer, requests))
+
+    def start(self) -> list[int]:
+        """Start all processes and wait until they are ready; gives their ids."""
+        list(self._threads.map(lambda worker: worker.look(None, []), self._workers))
+        return [worker.pid for worker in self._workers]
+
+    def _answer(self, request: Request) -> list[Looked]:
+        worker = self._idle.get()
         try:
             return worker.look(*request)
         finally:
-            idle.put(worker)
-
-    with ThreadPoolExecutor(count) as threads:
-        try:
-            yield from threads.map(answer, requests)
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            for worker in workers:
-                worker.end()
+            self._idle.put(worker)
 
 
 class Worker:
@@ -101,6 +121,11 @@ class Worker:
         self._connection: Connection | None = None
         self._served = 0
 
+    @property
+    def pid(self) -> int:
+        """Its process, or 0 before it is started."""
+        return self._process.pid if self._process else 0
+
     def look(self, model: str | None, texts: list[str]) -> list[Looked]:
         """Findings of each text. When the process hangs or dies, halves are tried, to learn which text it was."""
         if self._served >= RECYCLED:
@@ -108,7 +133,7 @@ class Worker:
         answer = self._ask(model, texts)
         if answer is not None:
             return answer
-        if len(texts) == 1:
+        if len(texts) < 2:
             return ["the process that looked at it hung or died"]
         log.warning("scrub: a process hung or died on %d paragraphs; trying halves", len(texts))
         half = len(texts) // 2

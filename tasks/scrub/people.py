@@ -1,0 +1,103 @@
+"""People by the words around their names: titles, greetings, closings and introductions of several languages.
+
+It adds to the name engines, which miss short texts and small letters most.
+"""
+
+import regex
+from presidio_analyzer import Pattern, PatternRecognizer
+
+_CAPITAL = r"(?-i:\p{Lu}[\p{L}\p{M}'’-]+|\p{Lu}\.)"
+_FULL = rf"{_CAPITAL}(?:[ ](?:(?:van|von|der?|den|di|da|dos?|del|la|le|bin|al|ter)[ ])*{_CAPITAL}){{0,3}}"
+_SMALL = r"[\p{L}\p{M}'’-]{2,20}"
+_NO_NAME = (
+    r"(?!(?:the|a|an|not|no|so|very|really|just|all|also|it|this|that|there|here|my|your|our|sir|madam|customer|team|"
+    r"support|user|friend|friends|everyone|everybody|guys|folks|reader|colleagues?|you|i|we|he|she|they|and|or|but|in|on|at|"
+    r"to|for|of|is|are|was|be|what|who|how|why|when|where|correct|listed|required|called|missing|wrong|unknown|sorry|sure|"
+    r"fine|going|trying|looking|having|using|from|with|by|as|if|do|does|did|can|will|again|back|world|hiring|manager|"
+    r"assistant|chatgpt|siri|alexa|bot|claude|bard|gemini|please|thanks|thank|help|hello|hi|hey|santa|diary|god|lord)\b)"
+)
+_TITLE = (
+    r"(?:mr|mrs|ms|mx|dr|prof|professor|miss|mister|sir|lady|herrn?|frau|señora?|senhora?|sra?|dña?|don|doña|monsieur|"
+    r"madame|mme|mlle|signora?|sig|dott|meneer|mevrouw|dhr|mevr)"
+)
+_DEGREE = r"(?:,?[ ](?:M\.?D|Ph\.?D|DVM|DDS|Esq|Jr|Sr|MBA|CPA|RN|II|III|IV)\b\.?)"
+_CLOSING = (
+    r"(?:(?:best|kind|warm|many)?[ ]?(?:regards|wishes|thanks)|sincerely(?: yours)?|yours (?:truly|sincerely|faithfully)|"
+    r"cheers|best|love|mit (?:freundlichen|besten|lieben) grüßen|(?:viele|liebe|beste) grüße|cordialement|bien à vous|"
+    r"saludos(?: cordiales)?|atentamente|un saludo|cordiali saluti|distinti saluti|atenciosamente|abraços|met vriendelijke groet)"
+)
+_INTRODUCTION = (
+    r"(?:(?:my|his|her|their|first|last|full|middle|maiden|family|legal|real)[ ]?names?(?:'s| is| was| are)|"
+    r"name is|name'?s|(?:call|called|calls) me|i(?:'m| am) called|named (?:him|her|it|them)|this is|"
+    r"ich heiße|mein name ist|ich bin|je m'appelle|mon nom est|je suis|me llamo|mi nombre es|soy|mi chiamo|"
+    r"il mio nome è|sono|(?:o )?meu nome é|(?:eu )?me chamo|mijn naam is|ik heet|ik ben)"
+)
+_STRONG_INTRODUCTION = (
+    r"(?:my (?:(?:first|last|full|middle|maiden|family) )?name(?:'s| is)|maiden name is|calls? me|named (?:him|her)|"
+    r"ich heiße|mein name ist|je m'appelle|me llamo|mi nombre es|mi chiamo|meu nome é|mijn naam is|ik heet)"
+)
+_KIN = (
+    r"(?:daughter|son|wife|husband|mother|father|mom|dad|brother|sister|uncle|aunt|cousin|nephew|niece|boyfriend|"
+    r"girlfriend|fiancée?|partner|grandmother|grandfather|address|phone|email|birthday|passport|social security)"
+)
+_SAID = r"(?:says|said|asks|asked|replies|replied|shouts|shouted|whispered|answered|wrote|added|explained)"
+
+PATTERNS = (
+    Pattern("title and name", rf"(?<!\p{{L}}){_TITLE}\.?[ ]{_FULL}{_DEGREE}?", 0.7),
+    Pattern(
+        "title and small name",
+        rf"(?<!\p{{L}})(?:mr|mrs|ms|dr|prof)\.[ ]{_NO_NAME}{_SMALL}(?:[ ]{_NO_NAME}{_SMALL})?",
+        0.45,
+    ),
+    Pattern("name and degree", rf"(?<!\p{{L}}){_FULL}(?-i:{_DEGREE})", 0.45),
+    Pattern("introduction", rf"(?<!\p{{L}}){_INTRODUCTION}:?[ ]{_NO_NAME}\K{_FULL}{_DEGREE}?", 0.6),
+    Pattern(
+        "small introduction",
+        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]{_NO_NAME}\K{_SMALL}(?=[ ]*(?:[.,!?\n]|and\b|but\b|$))",
+        0.5,
+    ),
+    Pattern(
+        "small full introduction",
+        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]{_NO_NAME}\K{_SMALL}[ ]{_NO_NAME}{_SMALL}(?=[ ]*(?:[.,!?\n]|$))",
+        0.5,
+    ),
+    Pattern(
+        "field",
+        rf"(?:^|[\n,;|{{])[ \t\"'*>]{{0,4}}(?:(?:full|first|last|customer|patient|client|contact|account|user)?[ _]?name)[\"'*]*[ \t]*[:=|][ \t\"'*]*\K{_NO_NAME}{_FULL}",
+        0.6,
+    ),
+    Pattern(
+        "named",
+        rf"(?<!\p{{L}})(?:partner|husband|wife|son|daughter|mother|father|friend|boss|colleague|brother|sister|neighbou?r|doctor)(?:'s name)?(?:[ ]is|,|:)?[ ]{_NO_NAME}\K{_FULL}",
+        0.5,
+    ),
+    Pattern(
+        "greeting",
+        rf"(?<!\p{{L}})(?:hi|hello|hey|dear|hola|hallo|liebe[r]?|sehr geehrte[r]?|bonjour|cher|chère|ciao|caro|cara|estimad[oa]|querid[oa]|olá|beste|geachte)[ ]{_NO_NAME}\K{_FULL}(?=[ ]*[,!:.\n])",
+        0.5,
+    ),
+    Pattern("closing", rf"(?:^|[\n.!?])[ \t]*{_CLOSING}[ \t]*[,.!]?[ \t]*\n\s*\K{_NO_NAME}{_FULL}(?=\s*(?:\n|$))", 0.6),
+    Pattern("owner", rf"(?<!\p{{L}})\K{_NO_NAME}{_FULL}(?=\\?['’]s[ ]{_KIN}\b)", 0.5),
+    Pattern("speaker", rf"[\"”'][ ]{_SAID}[ ]\K{_NO_NAME}{_FULL}", 0.5),
+    Pattern(
+        "to be spoken to",
+        rf"(?:^|\n)\K{_NO_NAME}(?-i:\p{{Lu}}\p{{L}}+)(?=, (?:can|could|would|will|please|do|did|are|is) )",
+        0.45,
+    ),
+)
+GATE = (
+    rf"(?i)\b{_TITLE}\b|name|call|regards|wishes|thanks|sincerely|yours|cheers|best|love|grü|cordial|vous|salud|saluti|aten|"
+    rf"abra|groet|heiße|bin|suis|llamo|soy|chiam|sono|chamo|heet|ben|this is|\bh[iae]|dear|hola|lieb|geehr|bonjour|"
+    rf"ch[eè]r|ciao|car[oa]|estimad|querid|ol[áa]|geachte|{_KIN}|{_SAID}|friend|boss|colleague|neighbo|doctor|"
+    r"(?:^|\n)[A-Z]\w+, ",
+)
+"""For Polars: a word that one of the patterns begins with."""
+
+
+class PersonRecognizer(PatternRecognizer):
+    """Names after, before or between words that names stand by."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "PERSON", name="PersonRecognizer", patterns=list(PATTERNS), global_regex_flags=regex.IGNORECASE
+        )
