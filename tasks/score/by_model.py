@@ -44,6 +44,7 @@ def score_by_model(
     conversations: Sequence[Sequence[Mapping[str, Any]]],
     settings: ScoreSettings,
     head: RewardHead | None,
+    label: str = "score",
 ) -> pl.DataFrame:
     """The model's scores, row by row.
 
@@ -54,13 +55,14 @@ def score_by_model(
         conversations: lists of messages.
         settings: how many tokens count, and how many fit into a batch.
         head: the reward head that belongs to this model, or None.
+        label: what the progress line says.
 
     Returns:
         `reward`, and if the settings want them `perplexity`, `answer_loss` (nats per token) and `ifd`; null where there
         is nothing to score.
     """
     encoded = encode_all(lm, conversations, settings.max_tokens)
-    found = likelihoods(lm, encoded, settings.token_budget, pooled=head is not None, label="score")
+    found = likelihoods(lm, encoded, settings.token_budget, pooled=head is not None, label=label)
     perplexity = np.exp(_mean(found.text_loss, found.text_tokens))
     documents = np.array([is_document(messages) for messages in conversations], dtype=bool)
     has_answer = (found.answer_tokens > 0) & ~documents
@@ -72,11 +74,11 @@ def score_by_model(
     if settings.perplexity:
         columns |= {"perplexity": perplexity, "answer_loss": answer_loss}
     if settings.perplexity and settings.ifd:
-        columns["ifd"] = answer_loss / loss_alone(lm, encoded, settings.token_budget)
+        columns["ifd"] = answer_loss / loss_alone(lm, encoded, settings.token_budget, f"{label}, answers alone")
     return pl.DataFrame(columns).fill_nan(None)
 
 
-def loss_alone(lm: LanguageModel, rows: Sequence[Encoded], token_budget: int) -> np.ndarray:
+def loss_alone(lm: LanguageModel, rows: Sequence[Encoded], token_budget: int, label: str) -> np.ndarray:
     """Nats per token of the last answers when nothing but the start of a text comes before them.
 
     The loss given the prompt over this one is the instruction-following difficulty (IFD): Li et al. 2023, From Quantity
@@ -87,7 +89,7 @@ def loss_alone(lm: LanguageModel, rows: Sequence[Encoded], token_budget: int) ->
     answers = [[token for token, on in zip(row.input_ids, row.answer, strict=True) if on] for row in rows]
     masks = [[False] + [True] * len(answer) for answer in answers]
     alone = [Encoded([start, *answer], mask, mask) for answer, mask in zip(answers, masks, strict=True)]
-    found = likelihoods(lm, alone, token_budget, label="score: answers alone")
+    found = likelihoods(lm, alone, token_budget, label=label)
     return _mean(found.answer_loss, found.answer_tokens)
 
 

@@ -1,7 +1,9 @@
 """The door of scoring: scrubbed rows in, curated rows with their scores out."""
 
+import shutil
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import polars as pl
 from prefect import task
@@ -9,10 +11,11 @@ from prefect import task
 from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
-from storage.snapshot import Snapshot
+from storage.snapshot import Snapshot, digest
 from tasks.lm.load import LanguageModel, load
 from tasks.score import signals
 from tasks.score.by_model import score_by_model
+from tasks.score.resume import in_parts
 from tasks.score.reward import reward_head
 from tasks.score.sealed import sealed_rows
 from tasks.text.conversation import last_answer, whole_text
@@ -31,6 +34,8 @@ def score(
 ) -> Snapshot:
     """Say what each unique row is worth; nothing is left out for low quality."""
 
+    folder = lake.folder("work", f"score-{scrubbed.batch}")
+
     def work() -> StepOutput:
         rows, repeats = unique_rows(lake, scrubbed)
         text, answer = whole_text(), last_answer()
@@ -41,13 +46,12 @@ def score(
             refusal=signals.refusal(answer),
         )
         if rows.height and (settings.perplexity or settings.reward):
-            scored = pl.concat(
-                [scored, _by_model(lake, scored, scrubbed.batch, settings, model, seed)], how="horizontal"
-            )
+            by_model = _by_model(lake, scored, folder, scrubbed.batch, settings, model, seed)
+            scored = pl.concat([scored, by_model], how="horizontal")
         books = Books(rows.height + repeats, {"curated": rows.height, "duplicates": repeats})
         return StepOutput(scored, books, sides={"sealed": sealed_rows(rows, lake.secret())})
 
-    return run_step(
+    snapshot = run_step(
         lake,
         step="score",
         batch=scrubbed.batch,
@@ -57,6 +61,8 @@ def score(
         work=work,
         extra=[model, str(seed)],
     )
+    shutil.rmtree(folder)
+    return snapshot
 
 
 def unique_rows(lake: Lake, scrubbed: Snapshot) -> tuple[pl.DataFrame, int]:
@@ -73,8 +79,10 @@ def unique_rows(lake: Lake, scrubbed: Snapshot) -> tuple[pl.DataFrame, int]:
 
 
 def _by_model(
-    lake: Lake, rows: pl.DataFrame, batch: str, settings: ScoreSettings, model: str, seed: int
+    lake: Lake, rows: pl.DataFrame, folder: Path, batch: str, settings: ScoreSettings, model: str, seed: int
 ) -> pl.DataFrame:
+    """The model's scores of `rows`; no columns when there is nothing to calculate. The model is loaded when needed."""
+
     @cache
     def open_model() -> LanguageModel:
         return load(model)
@@ -82,4 +90,9 @@ def _by_model(
     head = reward_head(lake, batch, model, open_model, settings, seed) if settings.reward else None
     if head is None and not settings.perplexity:
         return pl.DataFrame()
-    return score_by_model(open_model(), rows["messages"].to_list(), settings, head)
+
+    def score_part(part: pl.DataFrame, label: str) -> pl.DataFrame:
+        return score_by_model(open_model(), part["messages"].to_list(), settings, head, label)
+
+    identity = digest(model, settings.model_dump_json(), b"" if head is None else head.weights.tobytes())
+    return in_parts(rows.select("id", "messages"), folder, identity, score_part)

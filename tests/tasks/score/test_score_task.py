@@ -140,6 +140,12 @@ def test_reward_without_perplexity(tmp_path, model):
     assert found["a"]["perplexity"] is None
 
 
+def test_scoring_leaves_no_work_behind(tmp_path, model):
+    lake = Lake(str(tmp_path / "lake"))
+    scored(lake, model, [talk("a")], [])
+    assert list(lake.folder("work").iterdir()) == []
+
+
 def test_an_empty_batch(tmp_path):
     assert scored(Lake(str(tmp_path / "lake")), "/no/such/model", [], []) == {}
 
