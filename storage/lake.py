@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from configs.mistake import Mistake
 from storage.snapshot import Snapshot
@@ -74,12 +74,13 @@ class Lake:
             return None
 
     def ensure(self, table: str) -> DeltaTable:
-        """The Delta table, made empty if it is not there."""
+        """The Delta table, made empty if it is not there, and with every column that was thought of since."""
+        schema = Schema.from_arrow(pl.DataFrame(schema=TABLES[table].schema).to_arrow().schema)
         if (existing := self.delta(table)) is not None:
-            return existing
+            return _with_columns(existing, schema)
         return DeltaTable.create(
             self.path("tables", table),
-            schema=pl.DataFrame(schema=TABLES[table].schema).to_arrow().schema,
+            schema=schema,
             mode="ignore",
             description=TABLES[table].holds,
             storage_options=self.options or None,
@@ -95,6 +96,8 @@ class Lake:
     ) -> pl.LazyFrame:
         """All rows of a table, or those of one batch or step; no rows when the table is not there yet.
 
+        A column that the table did not have when it was written is null.
+
         Raises:
             KeyError: no such table in `storage.tables`.
         """
@@ -109,7 +112,10 @@ class Lake:
             rows = rows.filter(pl.col("batch") == batch)
         if step is not None:
             rows = rows.filter(pl.col("step") == step)
-        return rows.select(pl.col(name).cast(kind) for name, kind in schema.items())
+        known = rows.collect_schema().names()
+        return rows.select(
+            (pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name) for name, kind in schema.items()
+        )
 
     def scan(self, snapshot: Snapshot) -> pl.LazyFrame:
         """The rows of a snapshot."""
@@ -144,6 +150,18 @@ class Lake:
         with os.fdopen(handle, "wb") as out:
             out.write(secrets.token_hex(32).encode())
         return file.read_bytes()
+
+
+def _with_columns(delta: DeltaTable, schema: Schema) -> DeltaTable:
+    """Add the columns that an older version of this code did not have."""
+    known = {field.name for field in delta.schema().fields}
+    missing = [field for field in schema.fields if field.name not in known]
+    if missing:
+        try:
+            delta.alter.add_columns(missing)
+        except CommitFailedError:  # somebody else added them first
+            delta.update_incremental()
+    return delta
 
 
 def _status(name: str, delta: DeltaTable) -> TableStatus:
