@@ -20,6 +20,8 @@ class Comparison:
         upper: one-sided upper confidence bound of `delta`.
         items: how many items both models were scored on.
         groups: how many conversations these belong to: what the bounds rest on.
+        won: conversations on which the challenger is better.
+        lost: conversations on which it is worse; the others are ties.
         limit: by how much the challenger may be worse; None where nothing hangs on it.
         passed: whether the metric allows a promotion: `lower` is above `-limit`, or a veto is not raised; None where
             nothing hangs on it.
@@ -35,6 +37,8 @@ class Comparison:
     upper: float
     items: int
     groups: int
+    won: int = 0
+    lost: int = 0
     limit: float | None = None
     passed: bool | None = None
 

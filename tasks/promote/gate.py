@@ -96,6 +96,8 @@ def compare(metric: Metric, scores: Scores, *, confidence: float, resamples: int
         upper=upper,
         items=len(scores.weight),
         groups=len(weights),
+        won=int((gains > 0).sum()),
+        lost=int((gains < 0).sum()),
         limit=limit,
         passed=passed,
     )

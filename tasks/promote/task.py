@@ -44,7 +44,7 @@ def promote(
         metrics(settings, contest),
         evidence.metrics,
         min_items=settings.min_items,
-        faults=_faults(champion, challenger, agreed, settings),
+        faults=[*_faults(champion, challenger, agreed, settings), *_silent(evidence)],
     )
     notes = [f"Sure means {confidence:.1%} here: challenger number {failures + 1} against this champion."]
     if agreed is not None:
@@ -67,6 +67,14 @@ def _failures(lake: Lake, contest: Contest, batch: str, settings: PromoteSetting
             and primary.groups >= settings.min_items
         }
     )
+
+
+def _silent(evidence: Evidence) -> list[str]:
+    """Too few prompts to prove anything are enough to see that a model says nothing at all."""
+    answers = [(sample.champion.strip(), sample.challenger.strip()) for sample in evidence.samples]
+    if any(before for before, _ in answers) and not any(after for _, after in answers):
+        return [f"The challenger gave an empty answer to each of {len(answers)} prompts."]
+    return []
 
 
 def _faults(champion: Model, challenger: Model, agreed: float | None, settings: PromoteSettings) -> list[str]:

@@ -149,12 +149,12 @@ def outcome(comparison: Comparison) -> str:
 
 
 def figure(value: float) -> str:
-    """A number with about three digits that count."""
+    """A number with about three digits that count; a small one with one."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.3g}" if abs(value) >= 0.01 else f"{value:.1g}"
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:

@@ -17,11 +17,12 @@ SHOWN = 12
 """Most kinds of personal data, verdicts, and models of a lineage."""
 
 SCORES: Mapping[str, tuple[str, str]] = {
-    "perplexity": ("Perplexity", "of the whole text under the first model"),
+    "perplexity": ("Perplexity", "of the text under the first model"),
     "reward": ("Reward", "probability that a user likes the answer"),
     "answer_loss": ("Answer loss", "nats per token, given the question"),
+    "ifd": ("Instruction difficulty", "answer loss, over that without the question"),
     "repetition": ("Repetition", "share of repeated word triples"),
-    "symbol_share": ("Symbols", "share of neither letters, digits nor spaces"),
+    "symbol_share": ("Symbols", "share of other signs than letters and digits"),
     "chars": ("Length", "characters"),
 }
 """The scores that are shown, what they are called and what they are."""

@@ -22,5 +22,6 @@ def report(lake: Lake, batch: str) -> str:
     whole = path.with_suffix(".part")
     whole.write_text(render(lake, batch), encoding="utf-8")
     whole.replace(path)  # who looks at the old one while this is written sees a whole page
+    lake.save("reports", path.name)
     log.info("report: %s", path)
     return str(path)

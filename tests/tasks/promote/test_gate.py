@@ -51,7 +51,7 @@ def test_the_difference_is_weighted_by_tokens() -> None:
     found = compare(LOSS, two, **OPTIONS)
     assert found.champion == 1.5
     assert found.delta == pytest.approx(0.375)
-    assert (found.items, found.groups) == (2, 2)
+    assert (found.items, found.groups, found.won, found.lost) == (2, 2, 1, 0)
 
 
 def test_an_improvement_is_above_zero_whichever_way_the_metric_runs() -> None:

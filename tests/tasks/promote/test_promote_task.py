@@ -48,7 +48,7 @@ def evaluated(lake: Lake, *, gain: float, batch: str = "0001", **fields: float) 
                 (model, metric, f"{metric}{item}", f"g{item}", language, value + shift, 20.0, None)
                 for model, shift in shifts.items()
             ]
-    for model, text in (("old", "Yes."), ("new", "Of course.")):
+    for model, text in (("old", "Yes."), ("new", "" if fields.get("silent") else "Of course.")):
         output = f'{{"prompt": "May I?", "answer": "{text}"}}'
         rows.append((model, "answer_tokens", "a1", "g1", "en", 2.0, 1.0, output))
         stops = 1.0 if model == "old" else fields.get("stops", 1.0)
@@ -138,6 +138,12 @@ def test_a_model_that_does_not_stop_is_rejected(lake: Lake) -> None:
     decision = promote.fn(lake, evaluated(lake, gain=0.1, stops=0.0), NEW, OLD, SETTINGS, 1)
     assert decision.verdict == "reject"
     assert decision.reasons[0].startswith("Share of answers that end by themselves 1.000 -> 0.000 (worse")
+
+
+def test_a_model_that_says_nothing_is_rejected(lake: Lake) -> None:
+    decision = promote.fn(lake, evaluated(lake, gain=0.1, silent=1), NEW, OLD, SETTINGS, 1)
+    assert decision.verdict == "reject"
+    assert decision.reasons[0] == "The challenger gave an empty answer to each of 1 prompts."
 
 
 def test_each_language_of_enough_conversations_is_shown(lake: Lake) -> None:
