@@ -43,24 +43,8 @@ def synthesize(
     target = f"{batch}-synthetic"
 
     def work() -> StepOutput:
-        seeds = read_seeds(lake, curated, seed)
-        if not seeds.conversations and not seeds.documents:
-            log.info("synthesize: nothing to start from: no answered conversation or document to train on")
-            return StepOutput(empty("synthetic"), Books(0, {}))
         with _client(lake, settings, model) as client:
-            made = [
-                synthetic_rows(
-                    list(make(seeds, getattr(settings, wanted), settings, client, seed)),
-                    Origin(target, name, client.engine.model, sampling(settings)),
-                )
-                for name, (wanted, make) in METHODS.items()
-                if getattr(settings, wanted)
-            ]
-            counts = sum((one.counts for one in made), Counter[str]())
-            facts = {"seeds": len(seeds.conversations), "documents": len(seeds.documents), **asdict(client.usage)}
-        rows = pl.concat([empty("synthetic"), *(one.rows for one in made)])
-        quarantine = pl.concat([empty("quarantine"), *(one.quarantine for one in made)])
-        return StepOutput(rows, Books(counts.total(), counts, facts), {"quarantine": quarantine})
+            return make_rows(lake, curated, target, settings, client, seed)
 
     return run_step(
         lake,
@@ -110,6 +94,28 @@ def synthesize_pairs(lake: Lake, batch: str, model: Model, settings: SynthesizeS
         work=work,
         extra=[model.id, judge[0].id if judge else "", str(seed)],
     )
+
+
+def make_rows(
+    lake: Lake, curated: Sequence[Snapshot], batch: str, settings: SynthesizeSettings, client: Client, seed: int
+) -> StepOutput:
+    """The rows that all methods make, for `batch`; what they are made with is opened when it is first asked."""
+    seeds = read_seeds(lake, curated, seed)
+    if not seeds.conversations and not seeds.documents:
+        log.info("synthesize: nothing to start from: no answered conversation or document to train on")
+    made = [
+        synthetic_rows(
+            list(make(seeds, getattr(settings, wanted), settings, client, seed)),
+            Origin(batch, name, client.engine.model, sampling(settings)),
+        )
+        for name, (wanted, make) in METHODS.items()
+        if getattr(settings, wanted)
+    ]
+    counts = sum((one.counts for one in made), Counter[str]())
+    facts = {"seeds": len(seeds.conversations), "documents": len(seeds.documents), **asdict(client.usage)}
+    rows = pl.concat([empty("synthetic"), *(one.rows for one in made)])
+    quarantine = pl.concat([empty("quarantine"), *(one.quarantine for one in made)])
+    return StepOutput(rows, Books(counts.total(), counts, facts), {"quarantine": quarantine})
 
 
 @contextmanager

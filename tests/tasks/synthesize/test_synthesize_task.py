@@ -223,9 +223,9 @@ def test_later_rounds_show_what_earlier_ones_wrote(lake):
     assert shown == [0] * 64 + [2] * 6
 
 
-def test_nothing_to_start_from(lake):
+def test_nothing_to_start_from(lake, tiny_model):
     curated = curate(lake, [curated_row(1, split="holdout")])
-    snapshot = synthesize.fn(lake, "b", "nowhere", [curated], SynthesizeSettings(), 17)
+    snapshot = synthesize.fn(lake, "b", tiny_model, [curated], in_process(), 17)
     assert lake.scan(snapshot).collect().height == 0
 
 

