@@ -4,10 +4,12 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from pyarrow.fs import FileSystem, copy_files
 
 from configs.mistake import Mistake
 from storage.snapshot import Snapshot
@@ -52,19 +54,36 @@ class Lake:
         base = str(Path(self.uri).resolve()) if self.is_local else self.uri.rstrip("/")
         return "/".join((base, *parts))
 
-    def folder(self, *parts: str) -> Path:
-        """A local folder of the lake, made if need be: models, reports.
+    def local(self, *parts: str) -> Path:
+        """Where something of the lake lies on this machine: in a local lake itself, or in a cache of a remote one."""
+        if self.is_local:
+            return Path(self.path(*parts))
+        cache = Path(os.environ.get("FLYWHEEL_CACHE", Path.home() / ".cache" / "flywheel"))
+        return cache / "lakes" / self.uri.replace("://", "-").replace("/", "-") / Path(*parts)
 
-        Raises:
-            LakeError: the lake is an object store; its files go through a local cache folder.
-        """
-        if not self.is_local:
-            cache = Path(os.environ.get("FLYWHEEL_CACHE", Path.home() / ".cache" / "flywheel"))
-            folder = cache / "lakes" / self.uri.replace("://", "-").replace("/", "-") / Path(*parts)
-        else:
-            folder = Path(self.path(*parts))
+    def folder(self, *parts: str) -> Path:
+        """A local folder to write into, made if need be: models, reports, work. `save` what others are to read."""
+        folder = self.local(*parts)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def save(self, *parts: str) -> None:
+        """Copy a finished file or folder to the object store; a local lake has it there already."""
+        if not self.is_local:
+            store, root = FileSystem.from_uri(self.path(*parts))
+            copy_files(str(self.local(*parts)), root, destination_filesystem=store)
+
+    def fetch(self, *parts: str) -> Path:
+        """Where a saved folder lies on this machine; it is copied here first if it is not there."""
+        here = self.local(*parts)
+        if not self.is_local and not here.exists():
+            store, root = FileSystem.from_uri(self.path(*parts))
+            here.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=here.parent) as half:  # a copy that was cut off must not look whole
+                copy_files(root, half, source_filesystem=store)
+                Path(half).rename(here)
+                Path(half).mkdir()
+        return here
 
     def delta(self, table: str) -> DeltaTable | None:
         """The Delta table, or None before its first row."""

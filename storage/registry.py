@@ -60,14 +60,16 @@ class Decision:
 
 
 def register(lake: Lake, model: Model, *, batch: str) -> None:
-    """Add a model to the registry, once: the same id again changes nothing."""
+    """Add a model to the registry, once: the same id again changes nothing. Its files reach the object store first."""
+    if (inside := _relative(lake, model.path)) != model.path:
+        lake.save(inside)
     row = {
         "id": model.id,
         "kind": model.kind,
         "stage": model.stage,
         "parent": model.parent,
         "mixture": model.mixture,
-        "path": _relative(lake, model.path),
+        "path": inside,
         "template_hash": model.template_hash,
         "settings": json.dumps(dict(model.settings), sort_keys=True),
         "metrics": json.dumps(dict(model.metrics)),
@@ -84,13 +86,15 @@ def find(lake: Lake, model_id: str) -> Model | None:
 
 
 def get(lake: Lake, model_id: str) -> Model:
-    """The model of that id.
+    """The model of that id, its files on this machine.
 
     Raises:
         LakeError: there is none.
     """
     if (model := find(lake, model_id)) is None:
         raise LakeError(f"No model {model_id} in {lake.uri}; `flywheel status` lists the models.")
+    if (inside := _relative(lake, model.path)) != model.path:
+        lake.fetch(inside)
     return model
 
 
@@ -226,17 +230,16 @@ def _served(history: pl.DataFrame) -> list[str]:
 
 def _relative(lake: Lake, path: str) -> str:
     """Paths inside the lake are kept relative, so that a lake can be moved."""
-    root = lake.path() + "/"
+    root = f"{lake.local()}/"
     return path.removeprefix(root) if path.startswith(root) else path
 
 
 def _model(lake: Lake, row: dict[str, Any]) -> Model:
-    inside = lake.is_local and not Path(row["path"]).is_absolute()
     return Model(
         id=row["id"],
         kind=row["kind"],
         stage=row["stage"],
-        path=lake.path(row["path"]) if inside else row["path"],
+        path=row["path"] if Path(row["path"]).is_absolute() else str(lake.local(row["path"])),
         template_hash=row["template_hash"],
         parent=row["parent"],
         mixture=row["mixture"],

@@ -74,8 +74,8 @@ def reward_head(
     content = preferences.drop("batch").write_json()
     name = digest(model, lm.template_hash, str(settings.max_tokens), str(seed), content)
     model_id = f"reward-{name[:12]}"
-    if found := registry.find(lake, model_id):
-        return RewardHead.load(Path(found.path))
+    if registry.find(lake, model_id):
+        return RewardHead.load(Path(registry.get(lake, model_id).path))
     head, accuracy = train(lm, preferences, settings, seed)
     folder = lake.folder("models", model_id)
     head.save(folder)
