@@ -40,7 +40,7 @@ class Source(Section):
     """One place that logs or documents come from."""
 
     name: str = Field(description="Short name; rows and ids carry it, so keep it when the path changes.")
-    path: str = Field(description="File, folder or glob, for example logs/*.jsonl.gz")
+    path: str = Field(description="File, folder, glob or URI, for example logs/*.jsonl.gz")
     format: Format = Field(default="auto", description="Form of a record; auto tells each by its keys.")
     domain: str = Field(default="product", description='Domain of its rows; "general" marks replay data.')
     about: str | None = Field(
@@ -179,7 +179,7 @@ class SynthesizeSettings(Section):
     endpoint_model: str | None = Field(default=None, description="Its name there; by default the first one listed.")
     key_variable: str = Field(default="FLYWHEEL_API_KEY", description="Environment variable with the API key.")
     in_flight: int = Field(default=64, ge=1, description="Requests that wait for an answer at a time.")
-    timeout: float = Field(default=300, gt=0, description="Seconds that one request may take.")
+    timeout: float = Field(default=600, gt=0, description="Seconds that one request may take.")
     retries: int = Field(default=6, ge=0, description="Further tries after 429, 5xx, a timeout or a broken answer.")
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
     vllm_arguments: tuple[str, ...] = Field(

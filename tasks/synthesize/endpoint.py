@@ -55,7 +55,7 @@ class Endpoint:
     folder: Path | None = None
     key: str | None = None
     in_flight: int = 64
-    timeout: float = 300
+    timeout: float = 600
     retries: int = 6
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[tuple[int, Outcome]]:

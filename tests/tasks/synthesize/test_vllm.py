@@ -1,8 +1,8 @@
 """A real vLLM server on the CPU with SmolLM2: every method through the door, and no process left after kill -9."""
 
-import os
-import signal
+import logging
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +13,11 @@ from storage.lake import Lake
 from storage.publish import publish
 from storage.tables import TABLES
 from tasks.lm.load import MissingModelError, resolve
+from tasks.synthesize.client import Client
+from tasks.synthesize.engines import open_engine
+from tasks.synthesize.journal import open_journal
 from tasks.synthesize.supervise import descendants
+from tasks.synthesize.task import make_rows
 from tests.tasks.synthesize.test_server import running
 
 PYTHON = Path(".venv-vllm/bin/python")
@@ -75,17 +79,18 @@ def test_every_method_on_a_real_server_that_dies_with_us(tmp_path):
     settings = SynthesizeSettings(
         engine="vllm", vllm_python=str(PYTHON), max_new_tokens=48, max_model_len=1024, translate_to=("de",), **METHODS
     )
-    user = os.fork()
-    if not user:
-        _synthesize_and_wait(lake, model, snapshot, settings, tmp_path / "done")
+    user = get_context("spawn").Process(
+        target=_synthesize_and_wait, args=(lake, model, snapshot, settings, tmp_path / "done")
+    )
+    user.start()
     tree: set[int] = set()
     while not (tmp_path / "done").exists():
-        assert os.waitpid(user, os.WNOHANG)[0] == 0, "the run failed; its output says why"
-        tree |= set(descendants(user))
+        assert user.is_alive(), "the run failed; its output says why"
+        tree |= set(descendants(user.pid))
         time.sleep(0.5)
     assert sum(map(running, tree)) >= 3  # supervisor, server, engine
-    os.kill(user, signal.SIGKILL)
-    os.waitpid(user, 0)
+    user.kill()
+    user.join()
     deadline = time.monotonic() + 60
     while any(map(running, tree)) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -95,21 +100,14 @@ def test_every_method_on_a_real_server_that_dies_with_us(tmp_path):
 
 def _synthesize_and_wait(lake, model, snapshot, settings, done) -> None:
     """What the killed process does: the step's work, and then it sits there with the server still open."""
-    from tasks.synthesize.client import Client
-    from tasks.synthesize.engines import open_engine
-    from tasks.synthesize.journal import open_journal
-    from tasks.synthesize.task import make_rows
-
-    try:
-        with open_journal(lake.folder("work", "requests")) as journal, open_engine(settings, model) as engine:
-            output = make_rows(lake, [snapshot], "b-synthetic", settings, Client(engine, journal), 17)
-            output.books.check("synthesize")
-            for table, rows in {"synthetic": output.main, "books": output.books.frame(), **output.sides}.items():
-                publish(lake, table, rows, step="synthesize", batch="b-synthetic", key="cd" * 16)
-            done.touch()
-            time.sleep(600)
-    finally:
-        os._exit(1)
+    logging.basicConfig(level=logging.INFO)
+    with open_journal(lake.folder("work", "requests")) as journal, open_engine(settings, model) as engine:
+        output = make_rows(lake, [snapshot], "b-synthetic", settings, Client(engine, journal), 17)
+        output.books.check("synthesize")
+        for table, rows in {"synthetic": output.main, "books": output.books.frame(), **output.sides}.items():
+            publish(lake, table, rows, step="synthesize", batch="b-synthetic", key="cd" * 16)
+        done.touch()
+        time.sleep(600)
 
 
 def _check(lake: Lake) -> None:
