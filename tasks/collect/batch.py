@@ -1,6 +1,7 @@
 """A batch from its plan to rows: read, assemble, leave out what is here already, make frames and books."""
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -13,10 +14,11 @@ from storage.snapshot import digest
 from tasks.collect import rows as frames
 from tasks.collect.assemble import superseded
 from tasks.collect.files import File
-from tasks.collect.history import conversation_of, known, known_feedback, late_targets
+from tasks.collect.history import conversation_of, judged_before, known, known_feedback, late_targets
 from tasks.collect.intake import Intake, Judgement, Rejected, Row, read
 from tasks.collect.plan import Piece
 
+log = logging.getLogger(__name__)
 Pieces = Sequence[tuple[Piece, File]]
 
 
@@ -32,22 +34,28 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
     intake = read(pieces, settings)
     rows, repeated = _once(intake)
     _resolve(intake.feedback, _aliases(rows))
-    left_out = superseded(rows, {judgement.target_id for judgement in intake.feedback})
+    targets = {judgement.target_id for judgement in intake.feedback}
+    left_out = superseded(rows, targets | judged_before(lake, rows, batch))
     rows = [row for row in rows if row.id not in left_out]
     new, clashes = _unknown(intake, rows, known(lake, rows, batch))
     repeated += len(rows) - len(new) - clashes
     judged = list({judgement.id: judgement for judgement in intake.feedback}.values())
     here = known_feedback(lake, judged, batch)
     judged = [judgement for judgement in judged if judgement.id not in here]
-    aliases, answers = late_targets(lake, judged, {row.id for row in rows}, batch)
-    _resolve(judged, aliases)
+    late = late_targets(lake, judged, {row.id for row in rows}, batch)
+    _resolve(judged, late.aliases)
+    if late.missing:
+        log.warning(
+            "collect: feedback is about %s answers that are not here (yet); does `about` name the right source?",
+            f"{late.missing:,}",
+        )
     hashed = user_hash(lake.secret())
     main = frames.interactions(new, hashed)
-    if answers:
-        extra = frames.restored_interactions(answers, [conversation_of(answer) for answer in answers])
+    if late.restored:
+        extra = frames.restored_interactions(late.restored, [conversation_of(answer) for answer in late.restored])
         main = pl.concat([main, extra.select(main.columns)])
     books = Books(
-        rows_in=intake.read + len(answers),
+        rows_in=intake.read + len(late.restored),
         out={
             "interactions": main.height,
             "feedback": len(judged),
@@ -55,7 +63,11 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
             "repeated": repeated + len(intake.feedback) - len(judged),
             "quarantined": len(intake.rejected),
         },
-        facts={"restored": len(answers), "bytes": sum(piece.end - piece.start for piece, _ in pieces)},
+        facts={
+            "restored": len(late.restored),
+            "unmatched_targets": late.missing,
+            "bytes": sum(piece.end - piece.start for piece, _ in pieces),
+        },
     )
     sides = {"quarantine": frames.quarantine(intake.rejected), "feedback": frames.feedback(judged, hashed)}
     return StepOutput(main, books, sides)

@@ -6,7 +6,7 @@ what it brought. A record that is read again has the same time as before.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,21 @@ class Restored:
     model: str | None
 
 
+@dataclass(frozen=True)
+class Late:
+    """What feedback is about that is about no row of its own batch.
+
+    Args:
+        aliases: other names of earlier rows, and their ids.
+        restored: answers inside longer conversations of earlier batches, to be made rows of their own.
+        missing: targets that are nowhere, or not yet.
+    """
+
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    restored: Sequence[Restored] = ()
+    missing: int = 0
+
+
 def known(lake: Lake, rows: Sequence[Row], batch: str) -> dict[str, bytes | None]:
     """Rows of earlier batches with the ids of `rows`: id -> hash of its content; None: the content is gone or part.
 
@@ -42,8 +57,11 @@ def known(lake: Lake, rows: Sequence[Row], batch: str) -> dict[str, bytes | None
     times = [row.found.occurred_at for row in rows]
     ids = pl.Series("id", [row.id for row in rows], dtype=pl.String)
     history = _between(lake.read("interactions").filter(pl.col("batch") != batch), times, upper=False)
-    same = history.filter(pl.col("id").is_in(ids.implode())).select("id", "messages").collect()
-    found: dict[str, bytes | None] = {name: _content(messages) for name, messages in same.iter_rows()}
+    here = history.filter(pl.col("id").is_in(ids.implode()))
+    found: dict[str, bytes | None] = {}
+    if here.select("id").head(1).collect(engine="streaming").height:  # the texts are opened only when there is need
+        same = here.select("id", "messages").collect(engine="streaming")
+        found = {name: _content(messages) for name, messages in same.iter_rows()}
     wanted = set(ids)
     for name, note in _notes(history):
         if note["id"] in wanted and note["id"] != name:
@@ -56,40 +74,47 @@ def known_feedback(lake: Lake, feedback: Sequence[Judgement], batch: str) -> set
     times = [judgement.found.occurred_at for judgement in feedback]
     ids = pl.Series("id", [judgement.id for judgement in feedback], dtype=pl.String)
     history = _between(lake.read("feedback").filter(pl.col("batch") != batch), times)
-    return set(history.filter(pl.col("id").is_in(ids.implode())).select("id").collect()["id"])
+    return set(history.filter(pl.col("id").is_in(ids.implode())).select("id").collect(engine="streaming")["id"])
 
 
-def late_targets(
-    lake: Lake, feedback: Sequence[Judgement], here: Collection[str], batch: str
-) -> tuple[dict[str, str], list[Restored]]:
-    """What feedback is about that is about no row of its batch.
+def judged_before(lake: Lake, rows: Sequence[Row], batch: str) -> set[str]:
+    """Those of `rows` that feedback of earlier batches is about."""
+    ids = pl.Series("id", [row.id for row in rows], dtype=pl.String)
+    times = [row.found.occurred_at for row in rows]
+    history = _between(lake.read("feedback").filter(pl.col("batch") != batch), [*times, None], upper=False)
+    found = history.filter(pl.col("target_id").is_in(ids.implode())).select("target_id").collect(engine="streaming")
+    return set(found["target_id"])
+
+
+def late_targets(lake: Lake, feedback: Sequence[Judgement], here: Collection[str], batch: str) -> Late:
+    """Where the feedback of a batch finds what it is about, if not among the rows of the batch.
 
     Args:
         lake: where earlier batches are.
         feedback: of this batch.
         here: ids of its rows.
         batch: its id.
-
-    Returns:
-        Other names of earlier rows, and their ids; and the answers that earlier batches have inside longer
-        conversations, to be made rows of their own.
     """
     late = [judgement for judgement in feedback if judgement.target_id not in here]
     if not late:
-        return {}, []
+        return Late()
     times = [judgement.found.occurred_at and judgement.found.occurred_at - LATE for judgement in late]
     history = _between(lake.read("interactions").filter(pl.col("batch") != batch), times, upper=False)
     wanted = {judgement.target_id for judgement in late}
-    wanted -= set(history.filter(pl.col("id").is_in(list(wanted))).select("id").collect()["id"])
+    wanted -= set(history.filter(pl.col("id").is_in(list(wanted))).select("id").collect(engine="streaming")["id"])
     notes = _notes(history)
-    also = {alias: note["id"] for _, note in notes for alias in note.get("also", ()) if alias in wanted}
-    wanted = {also.get(name, name) for name in wanted}
-    places = {note["id"]: (parent, note) for parent, note in notes if note["id"] in wanted and parent != note["id"]}
-    parents = history.filter(pl.col("id").is_in([parent for parent, _ in places.values()])).collect()
+    aliases = {alias: note["id"] for _, note in notes for alias in note.get("also", ()) if alias in wanted}
+    found = {note["id"]: (name, note) for name, note in notes}
+    named = {aliases.get(name, name) for name in wanted}
+    inside = sorted((found[name] for name in named if name in found and found[name][0] != name), key=_note_id)
+    parents = history.filter(pl.col("id").is_in([parent for parent, _ in inside])).collect(engine="streaming")
     by_id = {row["id"]: row for row in parents.iter_rows(named=True)}
-    return also, [
-        _restored(by_id[parent], note) for _, (parent, note) in sorted(places.items()) if by_id[parent]["messages"]
-    ]
+    restored = [_restored(by_id[parent], note) for parent, note in inside if by_id[parent]["messages"]]
+    return Late(aliases, restored, missing=len(named - set(found)))
+
+
+def _note_id(place: tuple[str, dict[str, Any]]) -> str:
+    return str(place[1]["id"])
 
 
 def _restored(parent: Mapping[str, Any], note: Mapping[str, Any]) -> Restored:
@@ -113,9 +138,14 @@ def _notes(history: pl.LazyFrame) -> list[tuple[str, dict[str, Any]]]:
     A note is on a request that the row superseded, or on the row itself, with the other names that it has.
     """
     noted = pl.col("metadata").str.contains('"superseded"|"also"')
-    rows = history.filter(noted).select("id", "occurred_at", "metadata").sort("occurred_at", "id").collect()
+    rows = (
+        history.filter(noted)
+        .select("id", "occurred_at", "metadata")
+        .sort("occurred_at", "id")
+        .collect(engine="streaming")
+    )
     found = []
-    for name, _, text in rows.iter_rows():
+    for name, _, text in rows.collect(engine="streaming").iter_rows():
         kept = json.loads(text)
         found += [(name, note) for note in kept.get("superseded", [])]
         if "also" in kept:

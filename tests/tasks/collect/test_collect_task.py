@@ -165,6 +165,35 @@ def test_a_judged_answer_keeps_its_row_also_when_the_judgement_comes_nights_late
     assert set(rows(lake, "feedback")["target_id"]) <= set(rows(lake)["id"])
 
 
+def test_feedback_that_comes_before_its_answer_keeps_the_answer_a_row(lake, tmp_path, caplog):
+    said = write(tmp_path / "said.jsonl", {"target_id": "a", "kind": "thumb", "value": 1})
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    collect.fn(lake, settings(logs, said))
+    assert "1 answers that are not here (yet)" in caplog.text
+    write(logs / "app.jsonl", log("a", "one", answer="1"), log("b", "one", "1", "two", minutes=1))
+    snapshot = collect.fn(lake, settings(logs, said))
+    assert books(lake, snapshot.batch) == {"interactions": 2}
+
+
+def test_feedback_about_a_trace_finds_its_newest_answer_also_nights_later(lake, tmp_path):
+    def generation(name: str, trace: str, hour: int) -> dict:
+        said = {"input": f"Question {name}", "output": f"Answer {name}", "startTime": f"2026-05-01T0{hour}:00:00Z"}
+        return {"id": name, "traceId": trace, "type": "GENERATION", **said}
+
+    def score(name: str, trace: str) -> dict:
+        said = {"name": "thumb", "dataType": "BOOLEAN", "value": 1, "timestamp": "2026-05-20T00:00:00Z"}
+        return {"id": name, "traceId": trace, **said}
+
+    file = tmp_path / "langfuse.jsonl"
+    write(file, generation("late", "t1", 3), generation("early", "t1", 1), score("s1", "t1"), generation("x", "t2", 2))
+    collect.fn(lake, settings(file))
+    write(file, score("s2", "t2"), score("s2", "t2"), mode="a")
+    collect.fn(lake, settings(file))
+    targets = dict(rows(lake, "feedback").select("id", "target_id").iter_rows())
+    assert sorted(targets.values()) == sorted([digest("s0", "late"), digest("s0", "x")])
+
+
 def test_feedback_of_every_kind_is_taken_once_and_bad_feedback_is_quarantined(lake, tmp_path):
     logs = write(tmp_path / "app.jsonl", log("a", "one"))
     said = write(

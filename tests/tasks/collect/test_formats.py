@@ -1,9 +1,11 @@
 """Each format is told by its keys and becomes what it says."""
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 
+from configs.settings import Format
 from tasks.collect.formats.documents import parts
 from tasks.collect.formats.registry import FORMATS, parse
 from tasks.collect.record import BadRecord, Conversation, Feedback, time
@@ -25,6 +27,10 @@ def test_every_format_is_detected_and_reads_the_same_when_named(name):
         assert detected == name
         assert parse(record, "auto") == parse(record, name)
         assert not only(parse(record, name), BadRecord)
+
+
+def test_the_settings_name_every_format():
+    assert set(get_args(Format)) == {"auto", *FORMATS} == {"auto", *SAMPLES}
 
 
 def test_openai_log_with_tools_and_parts():
