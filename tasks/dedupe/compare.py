@@ -99,7 +99,7 @@ def _short_pair(a: U32, b: U32) -> Any:
     """Jaccard similarity of two sets of 1-2-grams, and how many content words only a and only b have."""
     at, bt, common, only_a, only_b = 0, 0, 0, 0, 0
     while at < len(a) and bt < len(b):
-        if a[at] == b[bt]:
+        if a[at] ^ b[bt] <= 1:  # the mark aside
             common += 1
             at += 1
             bt += 1

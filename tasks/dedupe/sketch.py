@@ -57,7 +57,7 @@ def _write_sketches(
             marked = content_words[word] if word < word_offsets[row + 1] else np.uint8(0)
             sketches[out] = np.uint32((short[at] >> np.uint64(32)) & np.uint64(0xFFFFFFFE)) | np.uint32(marked)
             out += 1
-        out = _sort_distinct(sketches, begin, out, places, room)
+        out = _sort_distinct(sketches, begin, out, 1, places, room)
         meta[row].short = out - begin
         begin, first, size = out, long_offsets[row], long_offsets[row + 1] - long_offsets[row]
         count = size if size <= SAMPLE else _sample(long[first : first + size], seen, chosen)
@@ -66,7 +66,7 @@ def _write_sketches(
             high = np.uint32((long_keyed[place] >> np.uint64(32)) & np.uint64(0xFFFFFFF0))
             sketches[out] = high | np.uint32(_level(long[place]))
             out += 1
-        out = _sort_distinct(sketches, begin, out, places, room)
+        out = _sort_distinct(sketches, begin, out, 0, places, room)
         offsets[row + 1] = out
 
 
@@ -119,8 +119,8 @@ def _enter(shingles: U64, place: int, seen: I64) -> bool:
 
 
 @kernel
-def _sort_distinct(values: U32, begin: int, end: int, places: I64, room: U32) -> int:
-    """Sort hashes and drop repeated ones: by their first byte into buckets, then the few that are out of order."""
+def _sort_distinct(values: U32, begin: int, end: int, mark: int, places: I64, room: U32) -> int:
+    """Sort hashes and drop repeated ones, their `mark` bit aside: into buckets by first byte, then within."""
     places[:] = 0
     for at in range(begin, end):
         places[(values[at] >> np.uint32(24)) + 1] += 1
@@ -137,7 +137,8 @@ def _sort_distinct(values: U32, begin: int, end: int, places: I64, room: U32) ->
         value, back = values[at], out
         while back > begin and values[back - 1] > value:
             back -= 1
-        if back > begin and values[back - 1] == value:
+        if back > begin and values[back - 1] ^ value <= mark:
+            values[back - 1] |= value
             continue
         for shifted in range(out, back, -1):
             values[shifted] = values[shifted - 1]
