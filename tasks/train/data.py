@@ -7,7 +7,9 @@ from typing import Any
 
 from datasets import Dataset
 
+from configs.settings import StageSettings
 from tasks.train.job import TrainingError
+from tasks.train.order import epochs, reading_order
 from tasks.train.stages.contract import Example, Stage
 
 SHOWN = 3
@@ -20,7 +22,8 @@ class TrainingData:
     """The examples of a training.
 
     Args:
-        examples: as the stage's trainer reads them.
+        examples: as the stage's trainer reads them, one after the other, for all passes.
+        passes: how often each is in there.
         rows: rows of the mixture that they come from.
         left_out: rows left out, by reason.
         trained_tokens: tokens that the loss is on, once through.
@@ -28,14 +31,17 @@ class TrainingData:
     """
 
     examples: Dataset
+    passes: float
     rows: int
     left_out: Mapping[str, int]
     trained_tokens: int
     samples: Sequence[str]
 
 
-def encode_rows(stage: Stage, rows: Iterable[Mapping[str, Any]], tokenizer: Any, max_length: int) -> TrainingData:
-    """Encode the rows of a mixture for a stage.
+def training_data(
+    stage: Stage, rows: Iterable[Mapping[str, Any]], tokenizer: Any, settings: StageSettings, seed: int
+) -> TrainingData:
+    """Encode the rows of a mixture for a stage, and put them in order.
 
     Raises:
         TrainingError: no row is left.
@@ -44,7 +50,7 @@ def encode_rows(stage: Stage, rows: Iterable[Mapping[str, Any]], tokenizer: Any,
     left_out: Counter[str] = Counter()
     used = 0
     for row in rows:
-        encoded = stage.encode(row, tokenizer, max_length)
+        encoded = stage.encode(row, tokenizer, settings.max_length)
         if isinstance(encoded, str):
             left_out[encoded] += 1
         else:
@@ -52,9 +58,14 @@ def encode_rows(stage: Stage, rows: Iterable[Mapping[str, Any]], tokenizer: Any,
             examples += encoded
     if not examples:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "it is empty"
-        raise TrainingError(f"No row of the mixture can be trained on ({reasons}): raise max_length ({max_length})?")
+        raise TrainingError(f"No row can be trained on ({reasons}); max_length is {settings.max_length}.")
+    passes = epochs(settings, len(examples))
+    lengths = [len(stage.trained(example)[0]) for example in examples]
+    order = reading_order(lengths, settings.per_device_train_batch_size, passes, seed)
+    columns = Dataset.from_dict({name: [example[name] for example in examples] for name in examples[0]})
     return TrainingData(
-        examples=Dataset.from_dict({name: [example[name] for example in examples] for name in examples[0]}),
+        examples=columns.select(order),
+        passes=passes,
         rows=used,
         left_out=dict(left_out),
         trained_tokens=sum(sum(stage.trained(example)[1]) for example in examples),

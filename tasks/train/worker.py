@@ -5,40 +5,15 @@ knows nothing of Prefect or of the lake: a job file, rows and a model folder go 
 """
 
 import ctypes
-import json
 import logging
-import math
 import os
-import resource
 import signal
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-import torch
-from transformers import PrinterCallback, Trainer, set_seed
+from configs.mistake import Mistake
+from tasks.train.job import Job
 
-from configs.settings import StageSettings
-from tasks.lm.load import MissingModelError, load_tokenizer
-from tasks.lm.template import TemplateError, template_hash
-from tasks.train.checkpoint import newest_whole
-from tasks.train.data import TrainingData, encode_rows
-from tasks.train.job import RESULT, Job, TrainingError
-from tasks.train.methods import method_for
-from tasks.train.report import StepReport
-from tasks.train.stages import STAGES
-from tasks.train.stages.contract import Setup
-from tasks.train.weights import distinct_padding, load_trainable, save
-
-log = logging.getLogger("tasks.train.worker")
-SAVES = 10
-"""Checkpoints of a training."""
-LOGGED_STEPS = 500
-"""Lines of steps at most."""
-LARGE = 1_000_000_000
-"""Parameters above which activations are computed twice to save memory."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -48,9 +23,11 @@ def main(job_file: str) -> int:
     logging.getLogger("tasks.train").setLevel(logging.INFO)
     job = Job.model_validate_json(Path(job_file).read_text())
     end_with(job.starter)
+    from tasks.train.training import train  # seconds of imports: only when it is sure that somebody waits
+
     try:
         train(job)
-    except (TrainingError, MissingModelError, TemplateError) as error:
+    except Mistake as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
@@ -62,120 +39,6 @@ def end_with(starter: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != starter:
         raise SystemExit("The process that started this training is gone.")
-
-
-def train(job: Job) -> None:
-    """Train, save the model into `job.output`, and write what was measured there, last."""
-    stage, settings = STAGES[job.stage], job.settings
-    method = method_for(job.stage, settings)
-    tokenizer = load_tokenizer(job.model)
-    if template_hash(tokenizer) != job.template_hash:
-        raise TrainingError(
-            f"The mixture was made for another chat template ({job.template_hash}) than that of {job.model} "
-            f"({template_hash(tokenizer)}): mix again with this model."
-        )
-    distinct_padding(tokenizer)
-    data = encode_rows(stage, pl.read_parquet(job.data).to_dicts(), tokenizer, settings.max_length)
-    _show(data)
-
-    set_seed(job.seed)
-    model = load_trainable(job.model)
-    total = model.num_parameters()
-    if method.choose is not None:
-        method.choose(model, settings)
-    rate = settings.learning_rate or method.learning_rate * stage.pace
-    setup = Setup(
-        model=model,
-        tokenizer=tokenizer,
-        examples=data.examples,
-        arguments=arguments(job, data.examples.num_rows, total) | {"learning_rate": rate},
-        settings=settings,
-        peft_config=method.adapter(settings) if method.adapter else None,
-        callbacks=[StepReport(Path(job.work) / "metrics.jsonl")],
-    )
-    trainer = stage.trainer(setup)
-    trainer.remove_callback(PrinterCallback)  # prints what StepReport says better
-    trainable = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
-    log.info("%s: %s of %s parameters, rate %g", settings.finetuning_type, f"{trainable:,}", f"{total:,}", rate)
-    checkpoint = newest_whole(Path(job.work))
-    if checkpoint is not None:
-        log.info("going on from %s", checkpoint.name)
-    began = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    measured = _measured(trainer, data, seconds=time.monotonic() - began)
-    save(trainer.model, tokenizer, job.model, job.output)
-    measured |= {"trainable_parameters": trainable, "learning_rate": rate}
-    (job.output / RESULT).write_text(json.dumps(measured, indent=1))
-
-
-def arguments(job: Job, examples: int, parameters: int) -> dict[str, Any]:
-    """The trainer's arguments that all stages share."""
-    settings = job.settings
-    cuda = torch.cuda.is_available()
-    return {
-        "output_dir": job.work,
-        "num_train_epochs": settings.num_train_epochs,
-        "max_steps": settings.max_steps,
-        "per_device_train_batch_size": settings.per_device_train_batch_size,
-        "gradient_accumulation_steps": settings.gradient_accumulation_steps,
-        "warmup_steps": warmup(settings, examples),
-        "lr_scheduler_type": settings.lr_scheduler_type,
-        "seed": job.seed,
-        "data_seed": job.seed,
-        "use_cpu": not cuda,
-        "bf16": cuda,
-        "gradient_checkpointing": parameters > LARGE,
-        "dataloader_pin_memory": cuda,
-        "logging_steps": 1 / LOGGED_STEPS,
-        "logging_nan_inf_filter": False,  # it would hide a loss that is no number
-        "include_num_input_tokens_seen": "non_padding",
-        "save_steps": 1 / SAVES,
-        "save_total_limit": 2,
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
-
-
-def warmup(settings: StageSettings, examples: int) -> int:
-    """Steps until the learning rate is at its peak; a share of all steps is rounded down.
-
-    The first step of a warm-up learns nothing: rounded up, as the trainer does it, a short training would lose one of
-    its few steps.
-    """
-    if settings.warmup_steps >= 1:
-        return int(settings.warmup_steps)
-    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    steps = settings.max_steps if settings.max_steps > 0 else math.ceil(examples / batch * settings.num_train_epochs)
-    return int(steps * settings.warmup_steps)
-
-
-def _show(data: TrainingData) -> None:
-    log.info("%s rows, %s trained tokens", f"{data.rows:,}", f"{data.trained_tokens:,}")
-    for reason, count in sorted(data.left_out.items()):
-        log.warning("%s rows are left out: %s", f"{count:,}", reason.replace("_", " "))
-    for number, sample in enumerate(data.samples, 1):
-        log.info("sample %d, trained on what is in « »: %s", number, json.dumps(sample, ensure_ascii=False))
-
-
-def _measured(trainer: Trainer, data: TrainingData, seconds: float) -> dict[str, Any]:
-    """What goes into the registry. Peak memory is the process's on a CPU, the device's on a GPU."""
-    state = trainer.state
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
-    if torch.cuda.is_available():
-        peak = torch.cuda.max_memory_allocated()
-    return {
-        "losses": [[line["step"], line["loss"]] for line in state.log_history if "loss" in line],
-        "steps": state.global_step,
-        "planned_steps": state.max_steps,
-        "rows": data.rows,
-        "left_out": dict(data.left_out),
-        "too_long": data.left_out.get("too_long", 0),
-        "tokens": int(state.num_input_tokens_seen),
-        "trained_tokens": data.trained_tokens,
-        "seconds": round(seconds, 2),
-        "peak_gb": round(peak / 1e9, 3),
-        "samples": list(data.samples),
-    }
 
 
 if __name__ == "__main__":

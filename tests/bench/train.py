@@ -17,7 +17,7 @@ from configs.settings import StageSettings
 from tasks.lm.likelihood import likelihoods
 from tasks.lm.load import load, load_tokenizer, resolve
 from tasks.lm.template import encode, template_hash
-from tasks.train import worker
+from tasks.train import training
 from tasks.train.job import Job, TrainingError
 from tasks.train.launch import QUIET
 from tasks.train.launch import run as run_worker
@@ -76,7 +76,7 @@ def every_cell(folder: Path, model: Path) -> dict[str, int]:
         for stage in STAGES:
             settings = StageSettings(finetuning_type=method, max_steps=2, max_length=1024)  # type: ignore[arg-type]
             try:
-                worker.train(make_job(folder / f"{stage}-{method}", model, stage, rows, settings))
+                training.train(make_job(folder / f"{stage}-{method}", model, stage, rows, settings))
             except TrainingError:
                 line.append("refused")
                 counts["cells_refused"] += 1
@@ -110,12 +110,12 @@ def forgetting(folder: Path, model: Path, *, seeds: int) -> dict[str, float]:
             StageSettings(finetuning_type="full", learning_rate=3e-3, **steps),  # type: ignore[arg-type]
             seed,
         )
-        worker.train(job)
+        training.train(job)
         before = text_loss(job.output, kept)
         for way, (rows, changes) in ways.items():
             settings = StageSettings(**(steps | changes))  # type: ignore[arg-type]
             second = make_job(folder / f"{way}{seed}", job.output, "cpt", rows, settings, seed)
-            worker.train(second)
+            training.train(second)
             lost[way].append(text_loss(second.output, kept) - before)
             learned[way].append(text_loss(second.output, sums[-40:]))
     table = [(way, f"{mean(lost[way]):.3f}", f"{mean(learned[way]):.3f}") for way in ways]

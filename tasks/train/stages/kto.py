@@ -38,18 +38,14 @@ def trained(example: Example) -> tuple[list[int], list[bool]]:
     return prompt + answer, [False] * len(prompt) + [True] * len(answer)
 
 
-def mismatched(examples: Dataset, batch: int, seed: int) -> Dataset:
-    """Examples in a random order, each with another answer of its batch: the KL term is estimated from those.
-
-    The trainer reads them in this order, and never shuffles: sorted by label, they would teach it nothing.
-    """
-    shuffled = examples.shuffle(seed=seed)
-    answers = shuffled["completion_ids"][:]
+def mismatched(examples: Dataset, batch: int) -> Dataset:
+    """Examples with another answer of their batch each: the KL term is estimated from those."""
+    answers = examples["completion_ids"][:]
     others = []
     for start in range(0, len(answers), batch):
         part = answers[start : start + batch]
         others += part[-1:] + part[:-1]
-    return shuffled.add_column("KL_completion_ids", others)
+    return examples.add_column("KL_completion_ids", others)
 
 
 def trainer(setup: Setup) -> Trainer:
@@ -61,7 +57,8 @@ def trainer(setup: Setup) -> Trainer:
     liked = sum(setup.examples["label"])
     disliked = setup.examples.num_rows - liked
     if not liked or not disliked:
-        raise TrainingError(f"KTO learns from liked and disliked answers; there are {liked} and {disliked}.")
+        missing = "disliked" if liked else "liked"
+        raise TrainingError(f"KTO learns from liked and disliked answers, and the mixture has no {missing} one.")
     batch = setup.settings.per_device_train_batch_size
     if batch < 2:
         raise TrainingError("KTO compares the rows of a batch: set train.kto.per_device_train_batch_size to 2 or more.")
@@ -75,7 +72,7 @@ def trainer(setup: Setup) -> Trainer:
     return _Trainer(
         model=setup.model,
         args=arguments,
-        train_dataset=mismatched(setup.examples, batch, setup.arguments["seed"]),
+        train_dataset=mismatched(setup.examples, batch),
         processing_class=setup.tokenizer,
         peft_config=setup.peft_config,
         callbacks=setup.callbacks,

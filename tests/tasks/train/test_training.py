@@ -20,7 +20,7 @@ from storage.publish import publish
 from storage.registry import Model, find
 from storage.snapshot import Snapshot
 from tasks.lm.load import load
-from tasks.train import worker
+from tasks.train import training
 from tasks.train.checkpoint import newest_whole
 from tasks.train.job import Job, TrainingError, is_whole
 from tasks.train.launch import measured_in, run
@@ -30,12 +30,6 @@ from tests.tiny_model import make_tiny_model
 SETTINGS = StageSettings(
     max_length=128, learning_rate=5e-3, num_train_epochs=2, per_device_train_batch_size=4, lora_r=4, warmup_steps=0
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads on a model this small wait for each other most of the time."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +120,7 @@ def test_full_fine_tuning_changes_the_weights_themselves(tmp_path: Path, base: M
     lake = Lake(str(tmp_path))
     rows = mixture(lake, "dpo", base.template_hash)
     job = job_for(lake, base, rows, "full", stage="dpo", settings={"finetuning_type": "full", "max_steps": 2})
-    worker.train(job)
+    training.train(job)
     measured = measured_in(job.output)
     assert measured["trainable_parameters"] == load(base.path).model.num_parameters()
     assert not (job.output / "adapter").exists()
@@ -143,19 +137,19 @@ def test_another_template_than_the_mixtures_stops_the_run(tmp_path: Path, base: 
 def test_rows_that_are_too_long_are_counted_and_none_left_is_an_error(tmp_path: Path, base: Model) -> None:
     lake = Lake(str(tmp_path))
     job = job_for(lake, base, mixture(lake, "sft", base.template_hash), "long", settings={"max_length": 16})
-    with pytest.raises(TrainingError, match=r"No row of the mixture can be trained on \(20 too_long\)"):
-        worker.train(job)
+    with pytest.raises(TrainingError, match=r"No row can be trained on \(20 too_long\); max_length is 16"):
+        training.train(job)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, base: Model) -> None:
     lake = Lake(str(tmp_path))
     wild = {"learning_rate": 1e30, "finetuning_type": "full"}
     with pytest.raises(TrainingError, match=r"The loss is .* at step"):
-        worker.train(job_for(lake, base, mixture(lake, "sft", base.template_hash), "wild", settings=wild))
+        training.train(job_for(lake, base, mixture(lake, "sft", base.template_hash), "wild", settings=wild))
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_resumes_to_the_same_losses(tmp_path: Path, base: Model) -> None:
+def test_killed_again_and_again_it_ends_with_the_same_losses_and_weights(tmp_path: Path, base: Model) -> None:
     lake = Lake(str(tmp_path))
     rows = mixture(lake, "sft", base.template_hash, rows=32)
     whole = run(job_for(lake, base, rows, "whole"), tmp_path / "models" / "whole")
@@ -163,20 +157,31 @@ def test_killed_in_the_middle_it_resumes_to_the_same_losses(tmp_path: Path, base
     job = job_for(lake, base, rows, "killed")
     file = Path(job.work) / "job.json"
     file.write_text(job.model_dump_json())
-    process = subprocess.Popen([sys.executable, "-m", "tasks.train.worker", str(file)], stdout=subprocess.DEVNULL)
-    while not list(Path(job.work).glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not is_whole(job.output)
-    assert newest_whole(Path(job.work)) is not None
+    for kill in range(3):  # as soon as another checkpoint is begun: most likely it is half written then
+        before = set(Path(job.work).glob("checkpoint-*"))
+        process = subprocess.Popen([sys.executable, "-m", "tasks.train.worker", str(file)], stdout=subprocess.DEVNULL)
+        while not set(Path(job.work).glob("checkpoint-*")) - before and process.poll() is None:
+            time.sleep(0.002 * kill)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not is_whole(job.output)
     resumed = run(job, tmp_path / "models" / "killed")
     assert resumed["losses"] == whole["losses"]
     assert torch.equal(logits(str(tmp_path / "models" / "killed")), logits(str(tmp_path / "models" / "whole")))
 
 
-@pytest.mark.slow
+def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    assert newest_whole(tmp_path) is None
+    for step, left_out in ((8, ""), (9, "optimizer.pt"), (10, "trainer_state.json"), (12, "model.safetensors")):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        for name in {"optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors"} - {left_out}:
+            (folder / name).touch()
+        state = "{" if left_out == "trainer_state.json" else json.dumps({"global_step": step})
+        (folder / "trainer_state.json").write_text(state)
+    assert newest_whole(tmp_path) == tmp_path / "checkpoint-8"
+
+
 def test_the_worker_dies_with_the_process_that_started_it(tmp_path: Path, base: Model) -> None:
     lake = Lake(str(tmp_path))
     job = job_for(lake, base, mixture(lake, "sft", base.template_hash), "orphan", starter=1)
