@@ -23,7 +23,8 @@ from storage.snapshot import digest
 
 Floats = NDArray[np.float64]
 CHUNK = 1_000_000  # draws at a time: 16 MB
-FAR = 1e3  # standard errors: a bound that says nothing, yet is a number
+FEW = 8  # groups: resamples of fewer say more about each other than about the world; Student's bounds stand alone
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -143,32 +144,36 @@ def bounds(
     error = math.sqrt((left_out**2).sum()) / total
     if error == 0:  # every group says the same
         return float(mean), float(mean)
-    generator = np.random.default_rng(seed)
-    step = max(1, CHUNK // groups)
-    parts = [
-        _deviations(generator.integers(0, groups, size=(min(step, resamples - start), groups)), rest, weights)
-        for start in range(0, resamples, step)
-    ]
-    low, high = np.quantile(np.concatenate(parts), [1 - confidence, confidence], method="nearest")
-    far = student.ppf(confidence, groups - 1)  # resamples alone run out where a confidence is very high
-    return float(mean - max(high, far) * error), float(mean - min(low, -far) * error)
+    low, high = -student.ppf(confidence, groups - 1), student.ppf(confidence, groups - 1)
+    if groups >= FEW:
+        found = _deviations(rest, weights, resamples, np.random.default_rng(seed))
+        tails = np.quantile(found, [1 - confidence, confidence], method="nearest") if len(found) else (low, high)
+        low, high = min(low, tails[0]), max(high, tails[1])  # resamples run out where a confidence is very high
+    return float(mean - high * error), float(mean - low * error)
 
 
-def _deviations(drawn: NDArray[np.int64], rest: Floats, weights: Floats) -> Floats:
+def _deviations(rest: Floats, weights: Floats, resamples: int, generator: np.random.Generator) -> Floats:
     """Of each resample: how far its mean lies from the sample's, in standard errors of its own.
 
+    Resamples in which all groups say the same, as happens with yes/no scores, have no error and are left out.
+
     Args:
-        drawn: resamples x groups, indices.
         rest: gains less what they are on average, by group.
         weights: by group.
+        resamples: how many.
+        generator: draws them.
     """
-    sums = [part[drawn].sum(axis=1) for part in (rest, weights, rest * rest, rest * weights, weights * weights)]
-    gain, total, squares, products, weight_squares = sums
-    shift = gain / total
-    error = np.sqrt(np.maximum(squares - 2 * shift * products + shift**2 * weight_squares, 0)) / total
-    with np.errstate(divide="ignore", invalid="ignore"):  # one group drawn throughout has no error
-        deviations: Floats = np.nan_to_num(shift / error, nan=0.0, posinf=FAR, neginf=-FAR)
-    return deviations
+    columns = (rest, weights, rest * rest, rest * weights, weights * weights)
+    groups, parts = len(rest), []
+    step = max(1, CHUNK // groups)
+    for start in range(0, resamples, step):
+        drawn = generator.integers(0, groups, size=(min(step, resamples - start), groups))
+        gain, total, squares, products, weight_squares = (column[drawn].sum(axis=1) for column in columns)
+        shift = gain / total
+        variance = squares - 2 * shift * products + shift**2 * weight_squares
+        known = variance > ROUNDING * squares
+        parts.append(shift[known] * total[known] / np.sqrt(variance[known]))
+    return np.concatenate(parts)
 
 
 def judge(
@@ -242,7 +247,7 @@ def _goal(metric: Metric) -> str:
 
 
 def _proven(metric: Metric) -> str:
-    return "proven better" if metric.role == "primary" else f"within the {metric.limit:g} allowed"
+    return "proven better" if metric.role == "primary" else f"not worse by more than the {metric.limit:g} allowed"
 
 
 def _allowed(metric: Metric) -> str:

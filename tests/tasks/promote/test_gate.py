@@ -80,6 +80,16 @@ def test_for_few_groups_bounds_are_as_wide_as_those_of_student(groups: int) -> N
     assert lower == pytest.approx(student, rel=0.12)
 
 
+@pytest.mark.parametrize("groups", [2, 4, 9, 40])
+def test_bounds_of_yes_no_scores_stay_sensible(groups: int) -> None:
+    """A resample of equal answers only has no error to divide by."""
+    gains = np.zeros(groups)
+    gains[0] = 1
+    lower, upper = bounds(gains, np.ones(groups), confidence=0.95, resamples=2000, seed=1)
+    width = (10 if groups == 2 else 3) / groups
+    assert gains.mean() - width < lower < gains.mean() < upper < gains.mean() + width
+
+
 def test_more_items_in_the_same_conversations_prove_nothing_more() -> None:
     few = scores(0.05, groups=20, size=1)
     copies = Scores(*(np.repeat(part, 50) for part in (few.champion, few.challenger, few.weight, few.group)))
@@ -110,7 +120,7 @@ def test_proven_better_and_nothing_forgotten_is_promoted() -> None:
     verdict, reasons = judge((LOSS, GUARD), [made(LOSS, 0.2, 0.1), made(GUARD, -0.01, 0.01)], min_items=10)
     assert verdict == "promote"
     assert "proven better" in reasons[0]
-    assert "within the 0.05 allowed" in reasons[1]
+    assert "not worse by more than the 0.05 allowed" in reasons[1]
 
 
 def test_an_improvement_that_could_be_chance_is_held_and_says_how_many_would_decide() -> None:
