@@ -39,9 +39,7 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
     rows = [row for row in rows if row.id not in left_out]
     new, clashes = _unknown(intake, rows, known(lake, rows, batch))
     repeated += len(rows) - len(new) - clashes
-    judged = list({judgement.id: judgement for judgement in intake.feedback}.values())
-    here = known_feedback(lake, judged, batch)
-    judged = [judgement for judgement in judged if judgement.id not in here]
+    judged = _new_feedback(lake, intake.feedback, batch)
     late = late_targets(lake, judged, {row.id for row in rows}, batch)
     _resolve(judged, late.aliases)
     if late.missing:
@@ -54,23 +52,23 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
     if late.restored:
         extra = frames.restored_interactions(late.restored, [conversation_of(answer) for answer in late.restored])
         main = pl.concat([main, extra.select(main.columns)])
-    books = Books(
-        rows_in=intake.read + len(late.restored),
-        out={
-            "interactions": main.height,
-            "feedback": len(judged),
-            "superseded": len(left_out),
-            "repeated": repeated + len(intake.feedback) - len(judged),
-            "quarantined": len(intake.rejected),
-        },
-        facts={
-            "restored": len(late.restored),
-            "unmatched_targets": late.missing,
-            "bytes": sum(piece.end - piece.start for piece, _ in pieces),
-        },
-    )
+    out = {
+        "interactions": main.height,
+        "feedback": len(judged),
+        "superseded": len(left_out),
+        "repeated": repeated + len(intake.feedback) - len(judged),
+        "quarantined": len(intake.rejected),
+    }
+    size = sum(piece.end - piece.start for piece, _ in pieces)
+    facts = {"bytes": size, "restored": len(late.restored), "unmatched_targets": late.missing}
     sides = {"quarantine": frames.quarantine(intake.rejected), "feedback": frames.feedback(judged, hashed)}
-    return StepOutput(main, books, sides)
+    return StepOutput(main, Books(intake.read + len(late.restored), out, facts), sides)
+
+
+def _new_feedback(lake: Lake, feedback: Sequence[Judgement], batch: str) -> list[Judgement]:
+    unique = list({judgement.id: judgement for judgement in feedback}.values())
+    here = known_feedback(lake, unique, batch)
+    return [judgement for judgement in unique if judgement.id not in here]
 
 
 def _aliases(rows: Sequence[Row]) -> dict[str, str]:

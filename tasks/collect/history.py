@@ -138,12 +138,7 @@ def _notes(history: pl.LazyFrame) -> list[tuple[str, dict[str, Any]]]:
     A note is on a request that the row superseded, or on the row itself, with the other names that it has.
     """
     noted = pl.col("metadata").str.contains('"superseded"|"also"')
-    rows = (
-        history.filter(noted)
-        .select("id", "occurred_at", "metadata")
-        .sort("occurred_at", "id")
-        .collect(engine="streaming")
-    )
+    rows = history.filter(noted).select("id", "occurred_at", "metadata").sort("occurred_at", "id")
     found = []
     for name, _, text in rows.collect(engine="streaming").iter_rows():
         kept = json.loads(text)
