@@ -6,75 +6,14 @@ is not in it cannot change the output. Lists of models instead of dicts keep the
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from configs.section import Section as Section
+from configs.sources import CollectSettings as CollectSettings
+from configs.sources import Format as Format
+from configs.sources import Source as Source
 
 Share = Field(ge=0, le=1)
-
-
-Format = Literal[
-    "auto",
-    "openai_log",
-    "messages",
-    "sharegpt",
-    "alpaca",
-    "question_answer",
-    "kto",
-    "preference",
-    "feedback",
-    "document",
-    "opentelemetry",
-    "langfuse",
-    "litellm",
-    "open_webui",
-    "openpipe",
-]
-
-
-class Section(BaseModel):
-    """A part of the settings: unknown keys are refused, nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(Section):
-    """One place that logs or documents come from."""
-
-    name: str = Field(description="Short name; rows and ids carry it, so keep it when the path changes.")
-    path: str = Field(description="File, folder, glob or URI, for example logs/*.jsonl.gz")
-    format: Format = Field(default="auto", description="Form of a record; auto tells each by its keys.")
-    domain: str = Field(default="product", description='Domain of its rows; "general" marks replay data.')
-    about: str | None = Field(
-        default=None, description="Name of the source whose answers its feedback judges; by default the source itself."
-    )
-
-
-class CollectSettings(Section):
-    """Step 1: take in logs, feedback and documents."""
-
-    sources: tuple[Source, ...] = Field(default=(), description="Where logs and documents come from.")
-    consent_field: str = Field(
-        default="consent",
-        description="Key of a record (or of its metadata) that says whether it may be learned from.",
-    )
-    default_consent: bool = Field(default=True, description="What a record without that key counts as.")
-    batch_bytes: int = Field(
-        default=2**26,
-        ge=1,
-        description="Most bytes of input in one batch, which bounds memory; the rest follows in further batches. "
-        "A compressed file is not cut.",
-    )
-
-    @model_validator(mode="after")
-    def _about_a_source(self) -> Self:
-        names = {source.name for source in self.sources}
-        for source in self.sources:
-            if source.format == "feedback" and source.about is None:
-                raise ValueError(f"source {source.name} holds feedback only: say `about:` which source it judges")
-            if source.about is not None and source.about not in names:
-                raise ValueError(
-                    f"source {source.name} is about {source.about}, which is no source; there are {', '.join(names)}"
-                )
-        return self
 
 
 class DedupeSettings(Section):
@@ -181,6 +120,8 @@ class SynthesizeSettings(Section):
     in_flight: int = Field(default=64, ge=1, description="Requests that wait for an answer at a time.")
     timeout: float = Field(default=600, gt=0, description="Seconds that one request may take.")
     retries: int = Field(default=6, ge=0, description="Further tries after 429, 5xx, a timeout or a broken answer.")
+    budget_requests: int | None = Field(default=None, ge=0, description="Requests that one step may send.")
+    budget_tokens: int | None = Field(default=None, ge=0, description="Tokens that one step may have written.")
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
     vllm_arguments: tuple[str, ...] = Field(
         default=(), description="More arguments of the vLLM server, such as --tensor-parallel-size=2"
