@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from storage.progress import progress
 from storage.snapshot import digest
 from tasks.lm.generate import Completion
 from tasks.lm.template import clean_messages
-from tasks.synthesize.engine import Engine, Outcome, Request, Sampling
+from tasks.synthesize.engine import Engine, Failure, Outcome, Request, Sampling
 from tasks.synthesize.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -17,24 +17,37 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Usage:
-    """What was asked: requests sent, requests found in the journal, requests without an answer, tokens written."""
+    """What was asked: requests sent, found in the journal, sent but not answered, not sent at all; tokens written."""
 
     sent: int = 0
     reused: int = 0
     failed: int = 0
+    unsent: int = 0
     tokens: int = 0
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What a step may spend: requests sent and tokens written; None is no limit."""
+
+    requests: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
 class Client:
-    """Asks an engine for what the journal does not have yet."""
+    """Asks an engine for what the journal does not have yet, within a budget."""
 
     engine: Engine
     journal: Journal
+    budget: Budget = Budget()
     usage: Usage = field(default_factory=Usage)
 
     def ask(self, requests: Sequence[Request], sampling: Sampling, label: str) -> list[Outcome]:
         """The outcome of each request, in their order. Completions are journaled one by one as they finish.
+
+        When the budget is spent, no more is sent: the rest are failures. Tokens count when they are written, so what is
+        in flight then still comes on top.
 
         Args:
             requests: what to ask.
@@ -50,11 +63,24 @@ class Client:
         self.usage.reused += len(requests) - len(missing)
         if missing:
             order = list(missing)
-            answers = self.engine.generate(missing.values(), sampling)
+            answers = self.engine.generate(self._affordable(missing.values()), sampling)
             for position, outcome in progress(answers, len(order), f"synthesize: {label}", "requests"):
                 self._note(order[position], outcome)
                 outcomes[order[position]] = outcome
-        return [outcomes[key] for key in keys]
+        over = Failure("the budget is spent")
+        if unsent := sum(key not in outcomes for key in missing):
+            self.usage.unsent += unsent
+            log.warning("synthesize: the budget is spent: %s requests were not sent", f"{unsent:,}")
+        return [outcomes.get(key, over) for key in keys]
+
+    def _affordable(self, requests: Iterable[Request]) -> Iterator[Request]:
+        begun = self.usage.sent
+        for request in requests:
+            enough = self.budget.requests is None or begun < self.budget.requests
+            if not enough or (self.budget.tokens is not None and self.usage.tokens >= self.budget.tokens):
+                return
+            begun += 1
+            yield request
 
     def _note(self, key: str, outcome: Outcome) -> None:
         self.usage.sent += 1

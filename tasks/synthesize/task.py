@@ -16,7 +16,7 @@ from storage.registry import Model
 from storage.snapshot import Snapshot
 from tasks.lm.reward import newest_reward_head
 from tasks.synthesize.best_of_n import pair_rows, sample_answers
-from tasks.synthesize.client import Client
+from tasks.synthesize.client import Budget, Client
 from tasks.synthesize.engines import open_engine
 from tasks.synthesize.journal import open_journal
 from tasks.synthesize.method import sampling
@@ -124,7 +124,7 @@ def _client(lake: Lake, settings: SynthesizeSettings, model: str, *, on_policy: 
         open_journal(lake.folder("work", "requests")) as journal,
         open_engine(settings, model, on_policy=on_policy) as engine,
     ):
-        yield Client(engine, journal)
+        yield Client(engine, journal, Budget(settings.budget_requests, settings.budget_tokens))
 
 
 def _prefixed(prefix: str, counts: Counter[str]) -> dict[str, int]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tasks.lm.generate import Completion
-from tasks.synthesize.client import Client
+from tasks.synthesize.client import Budget, Client
 from tasks.synthesize.endpoint import connect
 from tasks.synthesize.engine import Failure, Request, Sampling
 from tasks.synthesize.journal import open_journal
@@ -88,3 +88,18 @@ def test_two_writers_at_once(tmp_path: Path):
     assert all(os.waitpid(pid, 0)[1] == 0 for pid in pids)
     with open_journal(tmp_path) as journal:
         assert len(journal.find([f"key {number}" for number in range(1000)])) == 200
+
+
+def test_a_spent_budget_ends_cleanly_and_a_larger_one_goes_on(tmp_path: Path):
+    with scripted_api(lambda *_: "four words are here") as api, open_journal(tmp_path) as journal:
+        engine = connect([api.url], model=None, key=None, in_flight=1)
+        client = Client(engine, journal, Budget(requests=10))
+        outcomes = client.ask(REQUESTS, SAMPLING, "test")
+        assert len(api.asked) == client.usage.sent == 10
+        assert client.usage.unsent == 30
+        assert sum(isinstance(outcome, Failure) for outcome in outcomes) == 30
+        client = Client(engine, journal, Budget(tokens=40))
+        client.ask(REQUESTS, SAMPLING, "test")
+        assert client.usage.reused == 10
+        assert 40 <= client.usage.tokens <= 40 + 4 * 4
+        assert len(api.asked) == 10 + client.usage.sent
