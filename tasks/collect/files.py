@@ -1,6 +1,7 @@
 """The files of a source, wherever they lie: local paths, globs, folders and fsspec URIs are read alike."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ def _found(system: Any, path: str) -> Iterator[File]:
         infos = list(system.glob(path, detail=True).values())
     else:
         infos = list(system.find(path, detail=True).values())
-    root = system._strip_protocol(path)
+    root = re.split(r"[*?\[]", path)[0].rpartition("/")[0] if any(mark in path for mark in GLOB) else path
     for info in infos:
         below = info["name"].removeprefix(root)
         if info["type"] == "file" and not any(part.startswith(".") for part in below.split("/")):

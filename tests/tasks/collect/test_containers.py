@@ -119,6 +119,15 @@ def test_text_files_are_documents_and_corpora_have_one_a_line(lake, tmp_path):
     assert rows["messages"].list.first().struct.field("role").unique().to_list() == ["document"]
 
 
+@pytest.mark.parametrize("path", [".data/logs", ".data/logs/*.jsonl", ".data/**/day.jsonl", ".data/logs/day.jsonl"])
+def test_hidden_files_are_left_out_but_not_what_lies_in_a_hidden_folder_that_is_named(path, lake, tmp_path):
+    folder = tmp_path / ".data" / "logs"
+    folder.mkdir(parents=True)
+    (folder / "day.jsonl").write_bytes(LINES)
+    (folder / ".day.jsonl.part").write_bytes(LINES.replace(b"plus", b"and"))
+    assert collected(lake, tmp_path / path).height == len(ROWS)
+
+
 def test_a_folder_that_hugging_face_saved(lake, tmp_path):
     Dataset.from_list(ROWS).save_to_disk(tmp_path / "saved")
     (tmp_path / "saved" / "README.md").write_text("A card that describes the data.")
