@@ -1,6 +1,7 @@
 """A flywheel small enough for tests: two days of the sample, a tiny model, two steps per stage."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from configs.load import parse
@@ -9,7 +10,9 @@ from configs.settings import Settings
 SAMPLE = Path("configs/sample")
 
 
-def small_settings(folder: Path, model: Path, lake: str = "lake") -> Settings:
+def small_settings(
+    folder: Path, model: Path, lake: str = "lake", stages: Sequence[str] = ("cpt", "sft", "dpo")
+) -> Settings:
     """Settings whose logs lie in `folder`/logs, so that a test can add a night."""
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
@@ -32,7 +35,7 @@ def small_settings(folder: Path, model: Path, lake: str = "lake") -> Settings:
         "split": {"holdout_share": 0.3},
         "mix": {"min_rows": 2},
         "synthesize": {"engine": "transformers", "instructions": 3, "pairs": 3, "samples": 2, "max_new_tokens": 12},
-        "train": {"cpt": stage, "sft": stage, "dpo": stage},
+        "train": {name: {**stage, "enabled": name in stages} for name in ("cpt", "sft", "dpo")},
         "evaluate": {"samples": 2, "max_new_tokens": 8, "max_tokens": 128},
         "promote": {"resamples": 500},
     }

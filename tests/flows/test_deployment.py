@@ -24,7 +24,7 @@ def test_the_deployments_carry_settings_that_load() -> None:
 
 @pytest.mark.slow
 def test_the_nightly_deployment_runs_with_changed_parameters(tmp_path: Path, tiny_model: Path) -> None:
-    settings = small_settings(tmp_path, tiny_model)
+    settings = small_settings(tmp_path, tiny_model, stages=("sft",))
     with laptop(tmp_path / "prefect", port=None) as address, httpx.Client(base_url=f"{address}/api", timeout=60) as api:
         nightly = api.get("/deployments/name/nightly/nightly").raise_for_status().json()
         assert nightly["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
