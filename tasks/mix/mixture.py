@@ -117,7 +117,7 @@ def _learned(lake: Lake, stage: str, path: str) -> list[str]:
     """Ids of the rows that a model or its ancestors were trained on in this stage."""
     known = models(lake)
     by_id = {row["id"]: row for row in known.iter_rows(named=True)}
-    current = next((row for row in by_id.values() if str(lake.local(row["path"])) == path), None)
+    current = next((row for row in by_id.values() if path in {row["path"], str(lake.local(row["path"]))}), None)
     mixtures = []
     while current is not None:
         if current["stage"] == stage and current["mixture"] is not None:
