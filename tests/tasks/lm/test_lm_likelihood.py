@@ -24,7 +24,7 @@ ROWS += [[{"role": "user", "content": "No answer yet"}]]
 
 
 def direct(lm, row: Encoded) -> tuple[float, int, float, int, np.ndarray]:
-    """Text and answer loss and the mean hidden state, by the book."""
+    """Text and answer loss and the mean hidden state of the middle layer, by the book."""
     hidden = lm.model.config.hidden_size
     if not row.input_ids:
         return 0.0, 0, 0.0, 0, np.zeros(hidden)
@@ -37,7 +37,7 @@ def direct(lm, row: Encoded) -> tuple[float, int, float, int, np.ndarray]:
     losses = -torch.log_softmax(out.logits[0, :-1], -1)[range(len(row.input_ids) - 1), row.input_ids[1:]].numpy()
     text, answer = np.array(row.text[1:], dtype=bool), np.array(row.answer[1:], dtype=bool)
     marked = np.array(row.answer, dtype=bool)
-    pooled = out.hidden_states[-1][0].numpy()[marked].mean(0) if marked.any() else np.zeros(hidden)
+    pooled = out.hidden_states[1][0].numpy()[marked].mean(0) if marked.any() else np.zeros(hidden)
     return losses[text].sum(), int(text.sum()), losses[answer].sum(), int(answer.sum()), pooled
 
 
