@@ -41,15 +41,16 @@ class Edges:
     similarity: F64
 
 
-def entries(keys: U64, offsets: I64, rows: U64) -> U64:
-    """Sorted entries of texts' keys.
+def entries(keys: U64, offsets: I64, rows: I64) -> U64:
+    """Sorted entries of some texts.
 
     Args:
-        keys: bucket keys, text after text.
-        offsets: where each text's keys begin.
-        rows: the row of each text, below MOST_ROWS.
+        keys: bucket keys, row after row.
+        offsets: n + 1 places where each row's keys begin and end.
+        rows: the rows that are wanted, fewer than MOST_ROWS; the entries number them in this order.
     """
-    made = (keys & ~np.uint64(MOST_ROWS - 1)) | np.repeat(rows, np.diff(offsets))
+    made = np.empty(int((offsets[rows + 1] - offsets[rows]).sum()), np.uint64)
+    _write_entries(keys, offsets, rows, made)
     made.sort()
     return made
 
@@ -92,6 +93,15 @@ def compare(left: I64, right: I64, a: Rows, b: Rows, settings: DedupeSettings) -
 
 def _arrays(rows: Rows) -> tuple[Meta, I64, U32]:
     return rows.meta, rows.offsets, rows.sketches
+
+
+@kernel
+def _write_entries(keys: U64, offsets: I64, rows: I64, made: U64) -> None:
+    out, mask = 0, np.uint64(MOST_ROWS - 1)
+    for rank in range(len(rows)):
+        for at in range(offsets[rows[rank]], offsets[rows[rank] + 1]):
+            made[out] = (keys[at] & ~mask) | np.uint64(rank)
+            out += 1
 
 
 @kernel

@@ -47,13 +47,9 @@ def find(
         with_feedback: which of these ids have feedback.
         final: id and kept_id of those of these ids that were left out later on.
     """
-    ranks = np.arange(len(batch.distinct), dtype=np.uint64)
-    sizes = np.diff(batch.key_offsets)[batch.distinct]
-    gathered, offsets = _gather(batch.keys, batch.key_offsets[batch.distinct], sizes)
-    sorted_entries = entries(gathered, offsets, ranks)
-    del gathered
+    sorted_entries = entries(batch.keys, batch.key_offsets, batch.distinct)
     old = _matches(batch, index, sorted_entries, settings, owner)
-    component = _components(batch, sorted_entries, settings)
+    component = components(batch, sorted_entries, settings)
     rows = batch.table.with_row_index("row").with_columns(component=component)
     kept_before = _kept_before(old, rows, final)
     kept = _keep(rows, kept_before, with_feedback)
@@ -63,14 +59,7 @@ def find(
     )
 
 
-def _gather(values: U64, begins: I64, sizes: I64) -> tuple[U64, I64]:
-    """The arrays that begin at `begins`, end to end."""
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    places = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], sizes)
-    return values[places], offsets
-
-
-def _components(batch: Batch, sorted_entries: U64, settings: DedupeSettings) -> I64:
+def components(batch: Batch, sorted_entries: U64, settings: DedupeSettings) -> I64:
     """A number for each row; equal numbers are connected by verified pairs."""
     edges = pairs_within(sorted_entries, batch.distinct, batch.rows, settings)
     size, first = batch.table.height, batch.table["first"].to_numpy()

@@ -103,7 +103,7 @@ def _build(target: Path, uri: str, lake: Lake) -> None:
     meta, _ = _packed(frame["meta"], META)
     making = target.with_name(f"{target.name}-{os.getpid()}")
     making.mkdir()
-    np.save(making / "entries.npy", entries(keys, key_ends, np.arange(frame.height, dtype=np.uint64)))
+    np.save(making / "entries.npy", entries(keys, key_ends, np.arange(frame.height)))
     np.save(making / "meta.npy", meta)
     np.save(making / "offsets.npy", sketch_ends)
     np.save(making / "sketches.npy", sketches)

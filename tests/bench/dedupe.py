@@ -22,12 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from storage.lake import Lake
 from tasks.dedupe.compare import entries, pairs_within
-from tasks.dedupe.find import _components
+from tasks.dedupe.find import components
 from tests.bench import _dedupe_data as data
 from tests.bench._dedupe_job import SETTINGS, kept_ids, sign_texts
 from tests.bench._dedupe_truth import Truth, quality, truth
@@ -155,14 +154,11 @@ def kills(folder: Path, count: int, times: int) -> dict[str, Any]:
 def _pairs(texts: pl.DataFrame, known: Truth) -> tuple[float, float]:
     """Of the pairs that were verified, the share that brute force confirms; of the clear ones, the share joined."""
     batch = sign_texts(texts)
-    ranks = np.arange(len(batch.distinct), dtype=np.uint64)
-    sizes = np.diff(batch.key_offsets)[batch.distinct]
-    keys = np.concatenate([batch.keys[batch.key_offsets[row] : batch.key_offsets[row + 1]] for row in batch.distinct])
-    made = entries(keys, np.concatenate([[0], np.cumsum(sizes)]), ranks)
+    made = entries(batch.keys, batch.key_offsets, batch.distinct)
     edges = pairs_within(made, batch.distinct, batch.rows, SETTINGS)
     confirmed = {tuple(sorted(pair)) for pair in known.pairs.tolist()}
     joined = [tuple(sorted(pair)) for pair in zip(edges.left.tolist(), edges.right.tolist(), strict=True)]
-    component = _components(batch, made, SETTINGS)
+    component = components(batch, made, SETTINGS)
     together = component[known.clear[:, 0]] == component[known.clear[:, 1]]
     return sum(pair in confirmed for pair in joined) / max(len(joined), 1), float(together.mean())
 

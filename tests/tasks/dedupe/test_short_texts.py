@@ -139,10 +139,10 @@ def are_duplicates(one: str, other: str) -> bool:
     x, y = Rows(a.meta, a.sketch_offsets, a.sketches), Rows(b.meta, b.sketch_offsets, b.sketches)
     row = pl.Series([0]).to_numpy()
     found = pairs_across(
-        make_entries(a.keys, a.key_offsets, row.astype("u8")),
+        make_entries(a.keys, a.key_offsets, row),
         row,
         x,
-        make_entries(b.keys, b.key_offsets, row.astype("u8")),
+        make_entries(b.keys, b.key_offsets, row),
         y,
         settings,
     )
