@@ -69,12 +69,14 @@ def against_trl(folder: Path, model: Path, *, steps: int) -> dict[str, float]:
 
 def every_cell(folder: Path, model: Path) -> dict[str, int]:
     """Each stage with each method: trained, or refused with a reason."""
-    rows = questions()[:8]
+    pairs = questions()[:8]
+    thumbs = [row | {"rejected" if number % 2 else "chosen": None} for number, row in enumerate(pairs)]
     table, counts = [], {"cells_trained": 0, "cells_refused": 0}
     for method in METHODS:
         line = [method]
         for stage in STAGES:
             settings = StageSettings(finetuning_type=method, max_steps=2, max_length=1024)  # type: ignore[arg-type]
+            rows = thumbs if stage == "kto" else pairs
             try:
                 training.train(make_job(folder / f"{stage}-{method}", model, stage, rows, settings))
             except TrainingError:
