@@ -72,6 +72,7 @@ MATCH = {
     "row": pl.Int64,
     "run": pl.Int64,
     "old_row": pl.Int64,
+    "old_id": pl.String,
     "similarity": pl.Float64,
     "exact": pl.Boolean,
     "kept_id": pl.String,
@@ -90,6 +91,7 @@ def _matches(
             row=pl.Series(edges.left),
             run=pl.lit(number, pl.Int64),
             old_row=pl.Series(edges.right),
+            old_id="id",
             similarity=pl.Series(edges.similarity),
             exact=pl.Series(equal.all(axis=1)),
         )
@@ -106,7 +108,7 @@ def _kept_before(old: pl.DataFrame, rows: pl.DataFrame, final: Callable[[pl.Seri
     return (
         resolved.with_columns(pl.coalesce("final_id", "kept_id").alias("kept_id"))
         .join(rows.select(pl.col("row").cast(pl.Int64), "component"), on="row")
-        .sort(pl.col("similarity"), "kept_id", "run", "old_row", descending=[True, False, False, False])
+        .sort("similarity", "kept_id", "old_id", descending=[True, False, False])
         .group_by("component", maintain_order=True)
         .first()
         .select("component", "kept_id", "run", "old_row")
@@ -130,9 +132,10 @@ def _keep(
     ordered = several.with_columns(liked=pl.col("id").is_in(liked.implode())).sort(
         "liked", "length", "occurred_at", "id", descending=[True, True, False, False], nulls_last=True
     )
-    best = pl.col("id").first().over("component"), pl.col("row").first().over("component").alias("kept_row")
     return (
-        ordered.with_columns(best[0].alias("best_id"), best[1])
+        ordered.with_columns(
+            best_id=pl.col("id").first().over("component"), kept_row=pl.col("row").first().over("component")
+        )
         .join(kept_before, on="component", how="left", maintain_order="left")
         .with_columns(kept_id=pl.coalesce("kept_id", "best_id"))
         .select("row", "id", "first", "component", "kept_id", "kept_row", "run", "old_row")

@@ -60,7 +60,7 @@ def dedupe_scrubbed(lake: Lake, scrubbed: Snapshot, settings: DedupeSettings) ->
     def work() -> StepOutput:
         conversations = lake.scan(scrubbed).filter(pl.col("origin") != "feedback")
         ids = conversations.select("id").collect()["id"]
-        known = _final(lake, ids)["id"]
+        known = _final(lake, ids, scrubbed.batch, "dedupe_scrubbed")["id"]
         found = _find(
             lake, conversations.filter(~pl.col("id").is_in(known.implode())), scrubbed.batch, "dedupe_scrubbed",
             settings, near=False,
@@ -97,7 +97,7 @@ def _find(lake: Lake, rows: pl.LazyFrame, batch: str, step: str, settings: Dedup
         settings,
         owner=(batch, step),
         with_feedback=lambda ids: _with_feedback(lake, ids),
-        final=lambda ids: _final(lake, ids),
+        final=lambda ids: _final(lake, ids, batch, step),
     )
     return Found(found.duplicates, found.signatures.with_columns(scheme=pl.lit(made_by)))
 
@@ -116,9 +116,13 @@ def _with_feedback(lake: Lake, ids: pl.Series) -> pl.Series:
     return targets.join(ids.to_frame("id").lazy(), on="id", how="semi").collect()["id"]
 
 
-def _final(lake: Lake, ids: pl.Series) -> pl.DataFrame:
-    """id and kept_id of those of these ids that are duplicates, followed to the row that stays."""
-    table = lake.read("duplicates").select("id", "kept_id")
+def _final(lake: Lake, ids: pl.Series, batch: str, step: str) -> pl.DataFrame:
+    """id and kept_id of those of these ids that are duplicates, followed to the row that stays.
+
+    What an earlier try of this batch and step found does not count.
+    """
+    own = (pl.col("batch") == batch) & (pl.col("step") == step)
+    table = lake.read("duplicates").filter(~own).select("id", "kept_id")
     found = table.join(ids.to_frame("id").lazy(), on="id", how="semi").collect()
     current = found
     while current.height:
