@@ -45,8 +45,8 @@ _BREAK = r"[ \t]*,?[ \t]*\n?[ \t>?*|#,-]{0,6}"  # a comma, or a new line, which 
 _UNIT = rf"(?:{_BREAK}(?:{_STRONG_UNIT}|{_WEAK_UNIT}){_UNIT_NUMBER})"
 _CODE = r"(?:(?-i:[A-Z]{2})[ ,]+)?(?:[A-Z]{1,2}-)?\d{4,6}(?:-\d{4}|[ ]?(?-i:[A-Z]{2})\b)?(?![\d-])"
 _PLACES = (
-    rf"(?:(?:{_BREAK}{_NAME}){{0,3}}?(?:{_BREAK}nan)?{_BREAK}{_CODE}"  # Springfield, IL 62704
-    rf"|{_BREAK}\d{{4,6}}(?:[ ]?(?-i:[A-Z]{{2}})\b)?[ ]{_NAME})"  # 10115 Berlin
+    rf"(?:{_BREAK}\d{{4,6}}(?:[ ]?(?-i:[A-Z]{{2}})\b)?[ ]{_NAME}"  # 10115 Berlin
+    rf"|(?:{_BREAK}{_NAME}){{0,3}}?(?:{_BREAK}nan)?{_BREAK}{_CODE})"  # Springfield, IL 62704
 )
 _REST = rf"{_UNIT}?{_PLACES}?"
 
@@ -96,9 +96,9 @@ PATTERNS = (
 )
 GATE = (
     r"\d",
-    rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}\b|\b{_FINAL}[ ]|\b(?:{_STRONG_UNIT}|{_WEAK_UNIT})[ ]?#?\d|box|[afd]po |"
-    r"apartado|casella|corner of|address|liv(?:es?|ing) at|(?:loca|arriv)ed at|is at|mov(?:ed|ing) to|(?:ship|deliver|send|"
-    r"sent|mail|forward|one)(?:p?ed)? to|meet|wohn|vivo|habite|abito|"
+    rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}\b|\b{_FINAL}[ ]|\b(?:{_STRONG_UNIT}|{_WEAK_UNIT})[ ]?#?\d|box|"
+    r"[afd]po |apartado|casella|corner of|address|liv(?:es?|ing) at|(?:loca|arriv)ed at|is at|mov(?:ed|ing) to|"
+    r"(?:ship|deliver|send|sent|mail|forward|one)(?:p?ed)? to|meet|wohn|vivo|habite|abito|"
     r"\d{5}|[A-Za-z]\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d",
 )
 """For Polars: a digit, and a word or a code that an address has."""

@@ -22,9 +22,10 @@ _TITLE = (
 )
 _DEGREE = r"(?:,?[ ](?:M\.?D|Ph\.?D|DVM|DDS|Esq|Jr|Sr|MBA|CPA|RN|II|III|IV)\b\.?)"
 _CLOSING = (
-    r"(?:(?:best|kind|warm|many)?[ ]?(?:regards|wishes|thanks)|sincerely(?: yours)?|yours (?:truly|sincerely|faithfully)|"
+    r"(?:(?:best|kind|warm|many)?[ ]?(?:regards|wishes|thanks)|sincerely(?: yours)?|yours (?:truly|sincerely)|"
     r"cheers|best|love|mit (?:freundlichen|besten|lieben) grüßen|(?:viele|liebe|beste) grüße|cordialement|bien à vous|"
-    r"saludos(?: cordiales)?|atentamente|un saludo|cordiali saluti|distinti saluti|atenciosamente|abraços|met vriendelijke groet)"
+    r"saludos(?: cordiales)?|atentamente|un saludo|cordiali saluti|distinti saluti|atenciosamente|abraços|"
+    r"met vriendelijke groet)"
 )
 _INTRODUCTION = (
     r"(?:(?:my|his|her|their|first|last|full|middle|maiden|family|legal|real)[ ]?names?(?:'s| is| was| are)|"
@@ -42,48 +43,37 @@ _KIN = (
 )
 _SAID = r"(?:says|said|asks|asked|replies|replied|shouts|shouted|whispered|answered|wrote|added|explained)"
 
+_RELATIVE = (
+    r"(?:partner|husband|wife|son|daughter|mother|father|friend|boss|colleague|brother|sister|neighbou?r|doctor)"
+)
+_GREETING = (
+    r"(?:hi|hello|hey|dear|hola|hallo|lieber?|sehr geehrter?|bonjour|cher|chère|ciao|caro|cara|estimad[oa]|querid[oa]|"
+    r"olá|beste|geachte)"
+)
+_FIELD = r"(?:(?:full|first|last|customer|patient|client|contact|account|user)?[ _]?name)"
+_ALONE = r"(?=[ ]*(?:[.,!?\n]|$))"
+_NAMED, _SMALL_NAME = rf"{_NO_NAME}\K{_FULL}", rf"{_NO_NAME}{_SMALL}"
+
 PATTERNS = (
-    Pattern("title and name", rf"(?<!\p{{L}}){_TITLE}\.?[ ]{_FULL}{_DEGREE}?", 0.7),
+    Pattern("title", rf"(?<!\p{{L}}){_TITLE}\.?[ ]{_FULL}{_DEGREE}?", 0.7),
+    Pattern("title, small", rf"(?<!\p{{L}})(?:mr|mrs|ms|dr|prof)\.[ ]{_SMALL_NAME}(?:[ ]{_SMALL_NAME})?", 0.45),
+    Pattern("degree", rf"(?<!\p{{L}}){_FULL}(?-i:{_DEGREE})", 0.45),
+    Pattern("introduction", rf"(?<!\p{{L}}){_INTRODUCTION}:?[ ]{_NAMED}{_DEGREE}?", 0.6),
     Pattern(
-        "title and small name",
-        rf"(?<!\p{{L}})(?:mr|mrs|ms|dr|prof)\.[ ]{_NO_NAME}{_SMALL}(?:[ ]{_NO_NAME}{_SMALL})?",
-        0.45,
+        "introduction, small", rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}(?:{_ALONE}|(?= and| but))", 0.5
     ),
-    Pattern("name and degree", rf"(?<!\p{{L}}){_FULL}(?-i:{_DEGREE})", 0.45),
-    Pattern("introduction", rf"(?<!\p{{L}}){_INTRODUCTION}:?[ ]{_NO_NAME}\K{_FULL}{_DEGREE}?", 0.6),
     Pattern(
-        "small introduction",
-        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]{_NO_NAME}\K{_SMALL}(?=[ ]*(?:[.,!?\n]|and\b|but\b|$))",
+        "introduction, small, two",
+        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}[ ]{_SMALL_NAME}{_ALONE}",
         0.5,
     ),
-    Pattern(
-        "small full introduction",
-        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]{_NO_NAME}\K{_SMALL}[ ]{_NO_NAME}{_SMALL}(?=[ ]*(?:[.,!?\n]|$))",
-        0.5,
-    ),
-    Pattern(
-        "field",
-        rf"(?:^|[\n,;|{{])[ \t\"'*>]{{0,4}}(?:(?:full|first|last|customer|patient|client|contact|account|user)?[ _]?name)[\"'*]*[ \t]*[:=|][ \t\"'*]*\K{_NO_NAME}{_FULL}",
-        0.6,
-    ),
-    Pattern(
-        "named",
-        rf"(?<!\p{{L}})(?:partner|husband|wife|son|daughter|mother|father|friend|boss|colleague|brother|sister|neighbou?r|doctor)(?:'s name)?(?:[ ]is|,|:)?[ ]{_NO_NAME}\K{_FULL}",
-        0.5,
-    ),
-    Pattern(
-        "greeting",
-        rf"(?<!\p{{L}})(?:hi|hello|hey|dear|hola|hallo|liebe[r]?|sehr geehrte[r]?|bonjour|cher|chère|ciao|caro|cara|estimad[oa]|querid[oa]|olá|beste|geachte)[ ]{_NO_NAME}\K{_FULL}(?=[ ]*[,!:.\n])",
-        0.5,
-    ),
-    Pattern("closing", rf"(?:^|[\n.!?])[ \t]*{_CLOSING}[ \t]*[,.!]?[ \t]*\n\s*\K{_NO_NAME}{_FULL}(?=\s*(?:\n|$))", 0.6),
-    Pattern("owner", rf"(?<!\p{{L}})\K{_NO_NAME}{_FULL}(?=\\?['’]s[ ]{_KIN}\b)", 0.5),
-    Pattern("speaker", rf"[\"”'][ ]{_SAID}[ ]\K{_NO_NAME}{_FULL}", 0.5),
-    Pattern(
-        "to be spoken to",
-        rf"(?:^|\n)\K{_NO_NAME}(?-i:\p{{Lu}}\p{{L}}+)(?=, (?:can|could|would|will|please|do|did|are|is) )",
-        0.45,
-    ),
+    Pattern("field", rf"(?:^|[\n,;|{{])[ \t\"'*>]{{0,4}}{_FIELD}[\"'*]*[ \t]*[:=|][ \t\"'*]*{_NAMED}", 0.6),
+    Pattern("relative", rf"(?<!\p{{L}}){_RELATIVE}(?:'s name)?(?:[ ]is|,|:)?[ ]{_NAMED}", 0.5),
+    Pattern("greeting", rf"(?<!\p{{L}}){_GREETING}[ ]{_NAMED}(?=[ ]*[,!:.\n])", 0.5),
+    Pattern("closing", rf"(?:^|[\n.!?])[ \t]*{_CLOSING}[ \t]*[,.!]?[ \t]*\n\s*{_NAMED}(?=\s*(?:\n|$))", 0.6),
+    Pattern("owner", rf"(?<!\p{{L}}){_NAMED}(?=\\?['’]s[ ]{_KIN}\b)", 0.5),
+    Pattern("speaker", rf"[\"”'][ ]{_SAID}[ ]{_NAMED}", 0.5),
+    Pattern("spoken to", rf"(?:^|\n){_NAMED}(?=, (?:can|could|would|will|please|do|did|are|is) )", 0.45),
 )
 GATE = (
     rf"(?i)\b{_TITLE}\b|name|call|regards|wishes|thanks|sincerely|yours|cheers|best|love|grü|cordial|vous|salud|saluti|aten|"

@@ -10,17 +10,20 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
+READY = "ready"
+
 
 def main(descriptor: int) -> None:
     """Answer requests until the other side is gone."""
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     connection = Connection(descriptor)
-    settings, needs_torch = connection.recv()
-    if not needs_torch:  # spaCy and Presidio load it if they can, which takes seconds and 200 MB
-        sys.modules["torch"] = None  # type: ignore[assignment]
+    settings = connection.recv()
+    for unused in ("torch", "transformers"):  # spaCy and Presidio load them if they can: seconds, and 200 MB
+        sys.modules[unused] = None  # type: ignore[assignment]
     from tasks.scrub.analyze import Analyzer
 
     analyzer = Analyzer(settings)
+    connection.send(READY)
     while True:
         try:
             model, texts = connection.recv()

@@ -16,9 +16,10 @@ from storage.progress import progress
 from tasks.scrub.finding import Looked
 
 log = logging.getLogger(__name__)
-CHUNK = 60_000  # characters of a request
+CHUNK = 30_000  # characters of a request
 FEW = 300_000  # fewer characters are looked at in this process: starting another one takes seconds
 RECYCLED = 200  # requests after which a process is replaced, so that its memory stays flat
+START_PATIENCE = 600.0  # seconds; loading takes five on an idle machine
 PATIENCE, PATIENCE_PER_CHARACTER = 60.0, 1 / 500  # seconds until a request counts as hung
 
 Unit = tuple[str | None, str]
@@ -81,6 +82,7 @@ class Workers:
     """
 
     def __init__(self, settings: ScrubSettings, count: int) -> None:
+        self._settings = settings
         self._workers = [Worker(settings) for _ in range(count)]
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         for worker in self._workers:
@@ -100,8 +102,9 @@ class Workers:
         return _gathered(list(_requests(units)), lambda requests: self._threads.map(self._answer, requests))
 
     def start(self) -> list[int]:
-        """Start all processes and wait until they are ready; gives their ids."""
-        list(self._threads.map(lambda worker: worker.look(None, []), self._workers))
+        """Start all processes, load every name engine, and wait until they are ready; gives their ids."""
+        models = [engine.model for engine in self._settings.engines]
+        list(self._threads.map(lambda worker: [worker.look(model, ["Anna 安娜"]) for model in models], self._workers))
         return [worker.pid for worker in self._workers]
 
     def _answer(self, request: Request) -> list[Looked]:
@@ -150,9 +153,9 @@ class Worker:
         self._served = 0
 
     def _ask(self, model: str | None, texts: list[str]) -> list[Looked] | None:
-        connection = self._connection or self._start()
         patience = PATIENCE + PATIENCE_PER_CHARACTER * sum(map(len, texts))
         try:
+            connection = self._connection or self._start()
             connection.send((model, texts))
             if connection.poll(patience):
                 self._served += 1
@@ -174,6 +177,9 @@ class Worker:
             | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
         theirs.close()
-        ours.send((self._settings, False))
         self._connection = ours
+        ours.send(self._settings)
+        if not ours.poll(START_PATIENCE):
+            raise EOFError
+        ours.recv()
         return ours

@@ -140,7 +140,8 @@ def fiscal_code(rng: random.Random) -> str:
         )
     )
     year, _, date = day(rng)
-    body = f"{''.join(rng.choices('BCDFGLMNPRSTV', k=6))}{year % 100:02}{rng.choice('ABCDEHLMPRST')}{date:02}H{rng.randint(100, 999)}"
+    name, month = "".join(rng.choices("BCDFGLMNPRSTV", k=6)), rng.choice("ABCDEHLMPRST")
+    body = f"{name}{year % 100:02}{month}{date:02}H{rng.randint(100, 999)}"
     total = sum(odd[c] if n % 2 == 0 else int(c, 36) - (10 if c.isalpha() else 0) for n, c in enumerate(body))
     return body + string.ascii_uppercase[total % 26]
 

@@ -24,7 +24,8 @@ def jwt(rng: random.Random) -> str:
     def part(text: str) -> str:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
-    return f'{part(chr(123) + """"alg":"HS256","typ":"JWT"}""")}.{part(f"""{{"sub":"{some(rng, "0123456789", 8)}"}}""")}.{some(rng, URLSAFE, 43)}'
+    subject = some(rng, "0123456789", 8)
+    return ".".join((part('{"alg":"HS256","typ":"JWT"}'), part(f'{{"sub":"{subject}"}}'), some(rng, URLSAFE, 43)))
 
 
 def pem(rng: random.Random) -> str:
@@ -34,7 +35,8 @@ def pem(rng: random.Random) -> str:
 
 
 def password(rng: random.Random) -> str:
-    return f"{rng.choice(['Tiger', 'blue', 'Winter', 'kaffee'])}{some(rng, '!#%&?', 1)}{some(rng, ALNUM, 5)}{rng.randint(1, 99)}"
+    word = rng.choice(["Tiger", "blue", "Winter", "kaffee"])
+    return f"{word}{some(rng, '!#%&?', 1)}{some(rng, ALNUM, 5)}{rng.randint(1, 99)}"
 
 
 SECRETS: dict[str, tuple[str, Maker]] = {
