@@ -18,7 +18,7 @@ from tasks.synthesize.method import (
     text_of,
     user,
 )
-from tasks.synthesize.rules import bad_answer, unusable
+from tasks.synthesize.rules import bad_answer, unusable, whole
 
 SHOWN = 3  # conversations that an answer follows
 
@@ -43,7 +43,8 @@ def answer_ideas(
 ) -> Iterator[Draft | Dropped]:
     """Answer each idea, after the answers that its seeds got: a conversation, or why there is none."""
     requests = [Request(_prompt(idea), request_seed(seed, "answer", idea.instruction)) for idea in ideas]
-    for idea, outcome in zip(ideas, client.ask(requests, sampling(settings), "answers"), strict=True):
+    outcomes = map(whole, client.ask(requests, sampling(settings), "answers"))
+    for idea, outcome in zip(ideas, outcomes, strict=True):
         text = text_of(outcome)
         if reason := unusable(outcome) or bad_answer(idea.instruction, text):
             yield Dropped(f"answer_{reason}", f"{idea.instruction}\n\n{text}")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -15,11 +15,11 @@ from tasks.lm.load import load
 from tasks.lm.reward import RewardHead, answer_rewards
 from tasks.lm.template import Message, encode
 from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Outcome, Request
+from tasks.synthesize.engine import Request
 from tasks.synthesize.method import assistant, request_seed, sampling
 from tasks.synthesize.pairs import choose_pair
 from tasks.synthesize.rows import table_frame
-from tasks.synthesize.rules import unusable, whole_sentences
+from tasks.synthesize.rules import unusable, whole
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def sample_answers(
         for name, prompt in prompts
         for sample in range(settings.samples)
     ]
-    outcomes = [_whole(outcome) for outcome in client.ask(requests, sampling(settings), "answers to pair")]
+    outcomes = [whole(outcome) for outcome in client.ask(requests, sampling(settings), "answers to pair")]
     reasons = Counter(reason for outcome in outcomes if (reason := unusable(outcome)))
     found = []
     for at, (name, prompt) in enumerate(prompts):
@@ -81,13 +81,6 @@ def pair_rows(
         if not isinstance(pair, str):
             rows.append(_row(one, one.answers[pair.chosen], one.answers[pair.rejected], writer))
     return table_frame("preferences", rows), counts
-
-
-def _whole(outcome: Outcome) -> Outcome:
-    """A cut-off answer counts by its whole sentences: else a long-winded model would give no pairs."""
-    if isinstance(outcome, Completion) and not outcome.finished and (text := whole_sentences(outcome.text)):
-        return replace(outcome, text=text, finished=True)
-    return outcome
 
 
 def _rewards(candidates: Sequence[Candidates], judge: Model, head: RewardHead) -> list[list[float]]:

@@ -6,7 +6,9 @@ WizardLM (Xu et al., 2023, https://arxiv.org/abs/2304.12244), without their list
 
 import re
 from collections import Counter
+from dataclasses import replace
 
+from tasks.lm.generate import Completion
 from tasks.synthesize.engine import Failure, Outcome
 from tasks.synthesize.novelty import words
 
@@ -15,7 +17,7 @@ MAX_REPEATED = 0.3  # of word 3-grams
 _MARKS = re.compile(
     r"<\|[^|\n]*\|>|^[#* ]*(?:instruction|input|output|response|user|assistant)[* ]*:", re.IGNORECASE | re.MULTILINE
 )
-_SENTENCE = re.compile(r"""[.!?…][\"'”’»)\]]*(?=\s)|[。！？][”’」』）]*""")
+_SENTENCE = re.compile(r"""(?<![\s\d])[.!?…][\"'”’»)\]]*(?=\s)|[。！？][”’」』）]*""")
 
 
 def unusable(outcome: Outcome) -> str | None:
@@ -54,6 +56,13 @@ def repetition(text: str) -> float:
     grams = Counter(zip(parts, parts[1:], parts[2:], strict=False))
     total = grams.total()
     return 1 - len(grams) / total if total else 0.0
+
+
+def whole(outcome: Outcome) -> Outcome:
+    """An answer that was cut off counts by its whole sentences, if it has any: long-winded models end few."""
+    if isinstance(outcome, Completion) and not outcome.finished and (text := whole_sentences(outcome.text)):
+        return replace(outcome, text=text, finished=True)
+    return outcome
 
 
 def whole_sentences(text: str) -> str:

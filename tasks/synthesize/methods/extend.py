@@ -25,7 +25,7 @@ from tasks.synthesize.method import (
     user,
 )
 from tasks.synthesize.novelty import rouge_l, words
-from tasks.synthesize.rules import bad_answer, bad_instruction, unusable
+from tasks.synthesize.rules import bad_answer, bad_instruction, unusable, whole
 
 THRESHOLD = 0.7  # ROUGE-L with an earlier turn of the user from which on nothing new is asked
 
@@ -52,7 +52,7 @@ def extend(
         answering = [
             Request(turns, request_seed(seed, "extend", one.id, str(turns[-1]["content"]))) for one, turns in longer
         ]
-        outcomes = client.ask(answering, sampling(settings), "answers to follow-ups")
+        outcomes = map(whole, client.ask(answering, sampling(settings), "answers to follow-ups"))
         for (one, turns), outcome in zip(longer, outcomes, strict=True):
             text, asked = text_of(outcome), str(turns[-1]["content"])
             if reason := unusable(outcome) or bad_answer(asked, text):

@@ -20,7 +20,7 @@ from tasks.synthesize.method import (
     sampling,
     text_of,
 )
-from tasks.synthesize.rules import bad_answer, unusable
+from tasks.synthesize.rules import bad_answer, unusable, whole
 
 
 def regenerate(
@@ -33,7 +33,7 @@ def regenerate(
             Request(one.messages[:-1], request_seed(seed, "regenerate", position))
             for position, one in zip(positions, chosen, strict=False)
         ]
-        outcomes = client.ask(requests, sampling(settings), "better answers")
+        outcomes = map(whole, client.ask(requests, sampling(settings), "better answers"))
         for one, outcome in zip(chosen, outcomes, strict=True):
             text, before = text_of(outcome), str(one.messages[-1]["content"])
             reason = unusable(outcome) or bad_answer(str(one.messages[-2]["content"]), text)

@@ -10,7 +10,7 @@ from tasks.lm.generate import Completion
 from tasks.synthesize.engine import Failure
 from tasks.synthesize.novelty import Pool, common_subsequence, rouge_l, words
 from tasks.synthesize.pairs import MAX_LENGTH_RATIO, Pair, choose_pair
-from tasks.synthesize.rules import bad_answer, bad_instruction, repetition, unusable, whole_sentences
+from tasks.synthesize.rules import bad_answer, bad_instruction, repetition, unusable, whole, whole_sentences
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,10 @@ def test_cut_off_texts_end_with_a_whole_sentence():
     assert whole_sentences('He said "no." Then he we') == 'He said "no."'
     assert whole_sentences("Version 2.5 is out! It has") == "Version 2.5 is out!"
     assert whole_sentences("请打开设置。然后") == "请打开设置。"
+    assert whole_sentences("Do this. Then:\n1. open the menu") == "Do this."
     assert whole_sentences("no end at all") == ""
+    cut = Completion("It is here. But al", finished=False, tokens=9)
+    assert whole(cut) == Completion("It is here.", finished=True, tokens=9)
 
 
 def slow_subsequence(left, right):
