@@ -14,6 +14,7 @@ os.environ.update(
     PREFECT_HOME=tempfile.mkdtemp(prefix="flywheel-prefect-"),
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     PREFECT_LOGGING_EXTRA_LOGGERS="flows,tasks,storage",
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW="ignore",
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="180",
 )
 
