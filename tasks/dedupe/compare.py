@@ -4,6 +4,8 @@ A bucket is a run of equal keys in a sorted array of entries. An entry is 64 bit
 row. Two keys that share 40 bits by chance cost one comparison, no more.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +57,7 @@ def entries(keys: U64, offsets: I64, rows: I64) -> U64:
     return made
 
 
-def pairs_within(sorted_entries: U64, row_of: I64, rows: Rows, settings: DedupeSettings) -> Edges:
+def pairs_within(sorted_entries: U64, row_of: I64, rows: Rows, settings: DedupeSettings, *, threads: int = 0) -> Edges:
     """Verified pairs of one set of texts, enough of them to connect all that are connected.
 
     Every member of a bucket is compared with its first `bucket_cap` members, unless both are connected already.
@@ -65,12 +67,27 @@ def pairs_within(sorted_entries: U64, row_of: I64, rows: Rows, settings: DedupeS
         row_of: the row of each rank.
         rows: what is compared.
         settings: thresholds and cap.
+        threads: parts that the buckets are divided into, each worked on by a thread; 0 for one per core.
     """
-    size = len(rows.meta)
-    left, right, similarity = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
     limits = settings.bucket_cap, settings.short_threshold, settings.long_threshold
-    count = _within(sorted_entries, row_of, np.arange(size), *_arrays(rows), *limits, left, right, similarity)
-    return Edges(left[:count], right[:count], similarity[:count])
+    size = len(rows.meta)
+
+    def work(part: U64) -> Edges:
+        left, right, similarity = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
+        count = _within(part, row_of, np.arange(size), *_arrays(rows), *limits, left, right, similarity)
+        return Edges(left[:count], right[:count], similarity[:count])
+
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        found = list(pool.map(work, _parts(sorted_entries, threads or os.cpu_count() or 1)))
+    return Edges(*(np.concatenate([getattr(part, name) for part in found]) for name in ("left", "right", "similarity")))
+
+
+def _parts(sorted_entries: U64, count: int) -> list[U64]:
+    """About equal parts that divide no bucket."""
+    if not len(sorted_entries):
+        return [sorted_entries]
+    firsts = sorted_entries[np.arange(1, count) * len(sorted_entries) // count] & ~np.uint64(MOST_ROWS - 1)
+    return np.split(sorted_entries, np.searchsorted(sorted_entries, firsts))
 
 
 def pairs_across(

@@ -60,10 +60,14 @@ def speed(folder: Path, count: int | None) -> dict[str, Any]:
     path = folder / "texts.parquet"
     texts = data.real_texts(count)
     texts.write_parquet(path)
-    seconds = {"flywheel": min(_job("texts", str(path))["seconds"] for _ in range(RUNS))}
-    for peer in GOALS:
-        if (result := _peer(peer, path, folder)) is not None:
-            seconds[peer] = result["seconds"]
+    seconds: dict[str, float] = {}
+    for number in range(RUNS):  # in turn, so that what else the machine does falls on all of them; the best one counts
+        for name in ("flywheel", *GOALS):
+            if name == "datatrove" and number:  # minutes long
+                continue
+            result = _job("texts", str(path)) if name == "flywheel" else _peer(name, path, folder)
+            if result is not None:
+                seconds[name] = min(result["seconds"], seconds.get(name, result["seconds"]))
     rows = [
         (name, f"{taken:.2f}", f"{texts.height / taken:,.0f}", f"{taken / seconds['flywheel']:.1f}x", _goal(name))
         for name, taken in seconds.items()
