@@ -6,7 +6,8 @@ is not in it cannot change the output. Lists of models instead of dicts keep the
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+import regex
+from pydantic import Field, field_validator, model_validator
 
 from configs.section import Section as Section
 from configs.sources import CollectSettings as CollectSettings
@@ -42,6 +43,15 @@ class Recognizer(Section):
     pattern: str = Field(description="Python regular expression; what stands before \\K is not replaced.")
     score: float = Field(default=0.6, ge=0, le=1, description="Confidence of a match.")
     context: tuple[str, ...] = Field(default=(), description="Words nearby that raise the confidence by 0.35.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            regex.compile(pattern)
+        except regex.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        return pattern
 
 
 class Replacement(Section):

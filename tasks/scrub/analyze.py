@@ -12,9 +12,10 @@ from tasks.scrub.engines import engine
 from tasks.scrub.finding import Finding, Findings, Looked, ScrubError, resolve
 from tasks.scrub.languages import model_of
 from tasks.scrub.paragraphs import script, sentences
-from tasks.scrub.patterns import scan
+from tasks.scrub.patterns import compile_patterns, scan
 from tasks.scrub.recognizers import Detector, detectors
 
+REMEMBERED = 50_000  # sentences whose names are kept in memory
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_(?:\d+|[0-9a-f]{8})>")
 _MACHINE_NAME = re.compile(  # a UUID, a hash: digits in them are no number of anything
     r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9a-f]{32,128})(?![0-9A-Za-z])"
@@ -29,6 +30,8 @@ class Analyzer:
         self._by_gate: dict[tuple[str, ...], list[Detector]] = defaultdict(list)
         for detector in detectors(settings):
             self._by_gate[detector.gate].append(detector)
+            compile_patterns(detector.recognizer)
+        self._seen: dict[tuple[str, str], Findings] = {}
         self._allow = {text.casefold() for text in settings.allow}
         self._chinese = model_of(settings, "zh")
 
@@ -89,7 +92,16 @@ class Analyzer:
                     elif isinstance(before, list):
                         before.extend(name.moved(start) for name in names)
 
-    def _names(self, model: str, batch: Sequence[str]) -> Sequence[Looked]:
+    def _names(self, model: str, sentences_: Sequence[str]) -> list[Looked]:
+        """Names of each sentence; those of the last ones are remembered, because templates repeat."""
+        if len(self._seen) > REMEMBERED:
+            self._seen.clear()
+        new = [sentence for sentence in sentences_ if (model, sentence) not in self._seen]
+        looked = dict(zip(new, self._found(model, new), strict=True))
+        self._seen |= {(model, sentence): names for sentence, names in looked.items() if not isinstance(names, str)}
+        return [looked[s] if s in looked else self._seen[model, s] for s in sentences_]
+
+    def _found(self, model: str, batch: Sequence[str]) -> Sequence[Looked]:
         """Names of each sentence; where the batch fails, one by one, to learn which one it was."""
         names = engine(model)
         try:
@@ -97,7 +109,7 @@ class Analyzer:
         except Exception as error:  # noqa: BLE001 - whatever an engine fails with, its text was not looked at
             if len(batch) == 1:
                 return [f"{type(error).__name__} in the name engine {model}"]
-            return [self._names(model, [sentence])[0] for sentence in batch]
+            return [self._found(model, [sentence])[0] for sentence in batch]
 
     def _wanted(self, findings: Findings, text: str) -> Findings:
         """Findings but for types and texts that the settings keep, and for parts of placeholders, UUIDs and hashes."""

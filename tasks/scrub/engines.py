@@ -3,8 +3,12 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
+from configs.mistake import Mistake
+from configs.settings import ScrubSettings
 from tasks.scrub.chinese import chinese_name
 from tasks.scrub.finding import Finding
 
@@ -39,7 +43,7 @@ _DURATION = re.compile(
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
-class MissingEngineError(Exception):
+class MissingEngineError(Mistake):
     """A name engine or its model is not installed; the message says how to get it."""
 
 
@@ -60,12 +64,7 @@ class SpacyNames:
 
         from tasks.scrub.transitions import transitions
 
-        try:
-            self._nlp = spacy.load(model, exclude=list(SPACY_UNUSED))
-        except OSError as error:
-            raise MissingEngineError(
-                f"scrub: the spaCy model {model} is not installed: `pip install {model.replace('_', '-')}`."
-            ) from error
+        self._nlp = spacy.load(model, exclude=list(SPACY_UNUSED))
         ner: Any = self._nlp.get_pipe("ner")
         if "tok2vec" in self._nlp.pipe_names and not any("listener" in node.name for node in ner.model.walk()):
             self._nlp.remove_pipe("tok2vec")  # the entity recognizer has its own
@@ -79,21 +78,20 @@ class SpacyNames:
     def find(self, texts: Sequence[str]) -> list[list[Finding]]:
         with self._nlp.memory_zone():  # else the vocabulary keeps every word it ever saw
             if self._fast is None:
-                return [_spacy_findings(doc, _entities(doc)) for doc in self._nlp.pipe(texts, batch_size=BATCH)]
+                docs = list(self._nlp.pipe(texts, batch_size=BATCH))
+                return [_spacy_findings(text, doc, _entities(doc)) for text, doc in zip(texts, docs, strict=True)]
             docs = [self._nlp.make_doc(text) for text in texts]
             batches = (docs[start : start + BATCH] for start in range(0, len(docs), BATCH))
             spans = (span for batch in batches for span in self._fast.spans(batch))
-            return [_spacy_findings(doc, found) for doc, found in zip(docs, spans, strict=True)]
+            return [_spacy_findings(*each) for each in zip(texts, docs, spans, strict=True)]
 
 
 class JiebaNames:
     """Chinese words by jieba (its Rust build, which carries the dictionary): the tags of names and places."""
 
     def __init__(self) -> None:
-        try:
-            import rjieba
-        except ImportError as error:
-            raise MissingEngineError("scrub: Chinese needs jieba: `pip install rjieba`.") from error
+        import rjieba
+
         self._tag = rjieba.tag
 
     def find(self, texts: Sequence[str]) -> list[list[Finding]]:
@@ -110,13 +108,23 @@ class JiebaNames:
         return findings
 
 
-@lru_cache(maxsize=8)
-def engine(name: str) -> NameEngine:
-    """The engine of that name: "jieba", or the name of a spaCy model.
+def check(settings: ScrubSettings) -> None:
+    """See that every engine is installed, without loading it.
 
     Raises:
-        MissingEngineError: it is not installed.
+        MissingEngineError: one is not.
     """
+    for chosen in settings.engines:
+        package = "rjieba" if chosen.model == "jieba" else chosen.model
+        if not Path(package).is_dir() and find_spec(package) is None:
+            raise MissingEngineError(
+                f"scrub.engines: {chosen.model} is not installed: `pip install {package.replace('_', '-')}`."
+            )
+
+
+@lru_cache(maxsize=8)
+def engine(name: str) -> NameEngine:
+    """The engine of that name, loaded once: "jieba", or a spaCy model."""
     return JiebaNames() if name == "jieba" else SpacyNames(name)
 
 
@@ -124,13 +132,13 @@ def _entities(doc: Any) -> list[tuple[int, int, str]]:
     return [(span.start, span.end, span.label_) for span in doc.ents]
 
 
-def _spacy_findings(doc: Any, entities: Sequence[tuple[int, int, str]]) -> list[Finding]:
+def _spacy_findings(text: str, doc: Any, entities: Sequence[tuple[int, int, str]]) -> list[Finding]:
     found = [(doc[start:end], SPACY_LABELS[label]) for start, end, label in entities if label in SPACY_LABELS]
-    spans = ((_bare(doc.text, span.start_char, span.end_char), label) for span, label in found)
+    spans = ((_bare(text, span.start_char, span.end_char), label) for span, label in found)
     return [
         Finding(start, end, label, SCORE)
         for (start, end), label in spans
-        if start < end and _plausible(label, doc.text[start:end])
+        if start < end and _plausible(label, text[start:end])
     ]
 
 

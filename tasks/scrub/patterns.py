@@ -40,6 +40,14 @@ def near(words: tuple[str, ...], text: str, finding: Finding) -> bool:
     return _words(words).search(f"{before}\n{after}") is not None
 
 
+def compile_patterns(recognizer: Any) -> None:
+    """Compile what `scan` will need; for all recognizers together it takes seconds, which no text should wait for."""
+    for pattern in getattr(recognizer, "patterns", ()):
+        _compiled(pattern.regex, recognizer.global_regex_flags)
+    if recognizer.context:
+        _words(tuple(recognizer.context))
+
+
 def _matches(recognizer: Any, text: str) -> Iterator[Finding]:
     """Presidio's rules: a passed validation is certain, a failed one or an invalidation is nothing."""
     for pattern in recognizer.patterns:

@@ -11,6 +11,7 @@ from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.snapshot import Snapshot
 from tasks.scrub.conversations import Row, Scrubbed, conversation_name, scrub_rows
+from tasks.scrub.engines import check
 from tasks.scrub.finding import Looked
 from tasks.scrub.memory import Findings, known_placeholders
 from tasks.scrub.output import placeholder_rows, quarantine_rows, recheck, scrubbed_rows
@@ -43,6 +44,7 @@ def scrub(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSetti
 
 
 def _work(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSettings) -> StepOutput:
+    check(settings)
     chosen = choose(lake, rows, duplicates)
     secret = keyed(lake.secret(), "scrub").encode()
     findings = Findings(lake, settings, secret)

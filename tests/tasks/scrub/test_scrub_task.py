@@ -7,11 +7,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from configs.settings import ScrubSettings
+from configs.settings import NameEngine, Recognizer, ScrubSettings
 from storage.lake import Lake
 from storage.publish import publish
 from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
+from tasks.scrub.engines import MissingEngineError
 from tasks.scrub.task import scrub
 
 SETTINGS = ScrubSettings(workers=1, recheck=10)
@@ -168,3 +169,21 @@ def test_the_same_paragraph_is_not_looked_at_on_the_next_night(lake: Lake) -> No
 def test_an_empty_batch_is_fine(lake: Lake) -> None:
     rows = [row("a", "no", consent=False)]
     assert run(lake, rows).is_empty()
+
+
+def test_an_engine_that_is_not_installed_stops_the_run_with_one_sentence(lake: Lake) -> None:
+    settings = ScrubSettings(engines=(NameEngine(languages=("en",), model="no_such_model"),))
+    with pytest.raises(MissingEngineError, match="no_such_model is not installed"):
+        run(lake, [row("a", "Hello there")], settings)
+
+
+def test_a_pattern_that_is_none_is_refused_with_the_settings() -> None:
+    with pytest.raises(ValueError, match="no regular expression"):
+        Recognizer(entity="X", pattern="(")
+
+
+def test_processes_scrub_as_this_one_does(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.scrub.workers.FEW", 0)
+    rows = [row(str(n), f"I am Amelia Hartwell, card 4111 1111 1111 1111, visit {n}") for n in range(5)]
+    apart = run(Lake(str(tmp_path / "other")), rows, SETTINGS.model_copy(update={"workers": 2}))
+    assert run(lake, rows).drop("step").equals(apart.drop("step"))
