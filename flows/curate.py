@@ -3,6 +3,12 @@
 from collections.abc import Sequence
 
 from prefect import flow
+
+from configs.settings import Settings
+from flows.runs import Run, base_model, collected, current
+from storage.lake import Lake
+from storage.registry import Model
+from storage.snapshot import Snapshot
 from tasks.collect.task import collect
 from tasks.dedupe.task import dedupe, dedupe_scrubbed
 from tasks.prefer.task import prefer
@@ -10,12 +16,6 @@ from tasks.score.task import score
 from tasks.scrub.task import scrub
 from tasks.split.task import split
 from tasks.synthesize.task import synthesize as generate
-
-from configs.settings import Settings
-from flows.runs import Run, base_model, collected, current
-from storage.lake import Lake
-from storage.registry import Model
-from storage.snapshot import Snapshot
 
 
 @flow(name="curate", flow_run_name="curate into {settings.lake}")

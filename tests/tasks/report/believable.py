@@ -99,9 +99,7 @@ def _trained(lake: Lake, batch: str, stage: str, parent: str, generator: np.rand
 def _metrics(delta: float) -> tuple[Comparison, ...]:
     low, high, new = delta - 0.08, delta + 0.08, 2.31 - delta
     return (
-        Comparison(
-            "holdout_loss", "primary", "lower", 2.31, new, delta, low, high, 61, 55, 30, 24, 0.0, low > 0
-        ),
+        Comparison("holdout_loss", "primary", "lower", 2.31, new, delta, low, high, 61, 55, 30, 24, 0.0, low > 0),
         Comparison("general_loss", "guardrail", "lower", 2.9, 2.91, -0.01, -0.022, 0.003, 40, 40, 14, 25, 0.05, True),
         Comparison("stop_rate", "info", "higher", 0.75, 0.875, 0.125, 0.0, 0.25, 8, 8, 1, 0),
     )
