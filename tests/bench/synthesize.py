@@ -128,7 +128,7 @@ def _offline(sampling: Sampling) -> float:
         },
     }
     done = subprocess.run(
-        [str(PYTHON.resolve()), "-P", "-c", OFFLINE],
+        [str(PYTHON.absolute()), "-P", "-c", OFFLINE],
         input=json.dumps(asked),
         env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_NO_USAGE_STATS": "1"},
         capture_output=True,
