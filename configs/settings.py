@@ -208,7 +208,7 @@ class StageSettings(Section):
         default=None, gt=0, description="Peak learning rate; by default what suits stage and finetuning_type."
     )
     num_train_epochs: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        default=1, description="Passes over the mixture; auto: 15 over 100 rows, 10 over 1,000, 2 over 10,000."
+        default=1.0, description="Passes over the mixture; auto: 15 over 100 rows, 10 over 1,000, 2 over 10,000."
     )
     max_steps: int = Field(default=-1, ge=-1, description="Steps, whatever the epochs; -1 leaves it to the epochs.")
     per_device_train_batch_size: int = Field(default=4, ge=1, description="Rows per device and step.")

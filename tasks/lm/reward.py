@@ -13,7 +13,7 @@ from storage import registry
 from storage.lake import Lake
 from storage.registry import Model
 from storage.snapshot import digest
-from tasks.lm.likelihood import likelihoods
+from tasks.lm.likelihood import features
 from tasks.lm.load import LanguageModel
 from tasks.lm.template import Encoded
 
@@ -105,10 +105,7 @@ def answer_rewards(
     lm: LanguageModel, head: RewardHead, rows: Sequence[Encoded], token_budget: int = 4096
 ) -> np.ndarray:
     """The head's probability for the last answer of each row (n); `lm` must be the model that the head was fit on."""
-    pooled = likelihoods(lm, rows, token_budget, pooled=True, label="reward").pooled
-    if pooled is None:
-        return np.zeros(0)
-    return head.score(pooled)
+    return head.score(features(lm, rows, token_budget, label="reward"))
 
 
 def newest_reward_head(lake: Lake) -> tuple[Model, RewardHead] | None:

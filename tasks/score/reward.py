@@ -1,5 +1,6 @@
 """The reward head of a run: trained on all feedback so far, on the training side only."""
 
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,9 @@ from storage import registry
 from storage.lake import Lake
 from storage.registry import Model
 from storage.snapshot import digest
-from tasks.lm.likelihood import likelihoods
+from tasks.lm.likelihood import features
 from tasks.lm.load import LanguageModel
 from tasks.lm.reward import Examples, RewardHead, fit
-from tasks.lm.template import TemplateError
 from tasks.score.by_model import encode_all
 
 log = logging.getLogger(__name__)
@@ -113,6 +113,7 @@ def examples(lm: LanguageModel, preferences: pl.DataFrame, settings: ScoreSettin
     Raises:
         TemplateError: the chat template refuses every answer.
     """
+    places: dict[str, int] = {}  # an answer that was judged twice is read once
     conversations: list[list[dict[str, Any]]] = []
     better: list[int] = []
     worse: list[int] = []
@@ -120,11 +121,14 @@ def examples(lm: LanguageModel, preferences: pl.DataFrame, settings: ScoreSettin
         liked = row["chosen"] if row["kind"] == "pair" or row["label"] else None
         disliked = row["rejected"] if row["kind"] == "pair" else row["chosen"] if liked is None else None
         for answer, positions in ((liked, better), (disliked, worse)):
-            positions.append(-1 if answer is None else len(conversations))
-            if answer is not None:
-                conversations.append([*row["prompt"], {"role": "assistant", "content": answer}])
+            if answer is None:
+                positions.append(-1)
+                continue
+            conversation = [*row["prompt"], {"role": "assistant", "content": answer}]
+            place = places.setdefault(json.dumps(conversation, sort_keys=True), len(conversations))
+            if place == len(conversations):
+                conversations.append(conversation)
+            positions.append(place)
     encoded = encode_all(lm, conversations, settings.max_tokens)
-    pooled = likelihoods(lm, encoded, settings.token_budget, pooled=True, label="score: reward head").pooled
-    if pooled is None or not len(pooled):
-        raise TemplateError("There are no answers to learn a reward from.")
+    pooled = features(lm, encoded, settings.token_budget, label="score: reward head")
     return pooled, Examples(np.array(better), np.array(worse), preferences["target_id"].to_list())

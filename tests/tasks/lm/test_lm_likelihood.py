@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.lm import likelihood
-from tasks.lm.likelihood import length_batches, likelihoods
+from tasks.lm.likelihood import features, length_batches, likelihoods
 from tasks.lm.template import Encoded, encode
 
 TEXTS = [
@@ -84,3 +84,8 @@ def test_nothing_gives_nothing(lm):
     assert found.text_loss.shape == (0,)
     assert found.pooled is not None
     assert found.pooled.shape == (0, 64)
+
+
+def test_features_alone_equal_those_of_a_whole_pass(lm) -> None:
+    rows = [encode(lm.tokenizer, messages, 64) for messages in ROWS]
+    np.testing.assert_allclose(features(lm, rows), likelihoods(lm, rows, pooled=True).pooled, atol=1e-5)
