@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from tasks.scrub.finding import Finding
 
 SCORE = 0.5  # spaCy gives none; below that of patterns, which know what they found
 
+ZONE = 2_000_000  # characters between which the vocabulary is kept
 BATCH = 256  # sentences of one pass through the network
 
 SPACY_LABELS = {
@@ -75,15 +77,28 @@ class SpacyNames:
                 node.ops = ops
         self._fast = transitions(ner) if self._nlp.pipe_names == ["ner"] else None
 
+        self._zone = ExitStack()
+        self._characters = ZONE
+
     def find(self, texts: Sequence[str]) -> list[list[Finding]]:
-        with self._nlp.memory_zone():  # else the vocabulary keeps every word it ever saw
-            if self._fast is None:
-                docs = list(self._nlp.pipe(texts, batch_size=BATCH))
-                return [_spacy_findings(text, doc, _entities(doc)) for text, doc in zip(texts, docs, strict=True)]
-            docs = [self._nlp.make_doc(text) for text in texts]
-            batches = (docs[start : start + BATCH] for start in range(0, len(docs), BATCH))
-            spans = (span for batch in batches for span in self._fast.spans(batch))
-            return [_spacy_findings(*each) for each in zip(texts, docs, spans, strict=True)]
+        self._forget()
+        if self._fast is None:
+            docs = list(self._nlp.pipe(texts, batch_size=BATCH))
+            self._characters += sum(map(len, texts))
+            return [_spacy_findings(text, doc, _entities(doc)) for text, doc in zip(texts, docs, strict=True)]
+        docs = [self._nlp.make_doc(text) for text in texts]
+        batches = (docs[start : start + BATCH] for start in range(0, len(docs), BATCH))
+        spans = (span for batch in batches for span in self._fast.spans(batch))
+        found = [_spacy_findings(*each) for each in zip(texts, docs, spans, strict=True)]
+        self._characters += sum(map(len, texts))
+        return found
+
+    def _forget(self) -> None:
+        """Now and then, all words: else the vocabulary keeps every one it ever saw; each time would cost a fifth."""
+        if self._characters >= ZONE:
+            self._zone.close()
+            self._zone.enter_context(self._nlp.memory_zone())
+            self._characters = 0
 
 
 class JiebaNames:

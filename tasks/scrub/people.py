@@ -54,40 +54,65 @@ _FIELD = r"(?:(?:full|first|last|customer|patient|client|contact|account|user)?[
 _ALONE = r"(?=[ ]*(?:[.,!?\n]|$))"
 _NAMED, _SMALL_NAME = rf"{_NO_NAME}\K{_FULL}", rf"{_NO_NAME}{_SMALL}"
 
-PATTERNS = (
-    Pattern("title", rf"(?<!\p{{L}}){_TITLE}\.?[ ]{_FULL}{_DEGREE}?", 0.7),
-    Pattern("title, small", rf"(?<!\p{{L}})(?:mr|mrs|ms|dr|prof)\.[ ]{_SMALL_NAME}(?:[ ]{_SMALL_NAME})?", 0.45),
-    Pattern("degree", rf"(?<!\p{{L}}){_FULL}(?-i:{_DEGREE})", 0.45),
-    Pattern("introduction", rf"(?<!\p{{L}}){_INTRODUCTION}:?[ ]{_NAMED}{_DEGREE}?", 0.6),
-    Pattern(
-        "introduction, small", rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}(?:{_ALONE}|(?= and| but))", 0.5
+PATTERNS: tuple[tuple[str, str, float, str], ...] = (
+    ("title", rf"(?<!\p{{L}}){_TITLE}\.?[ ]{_FULL}{_DEGREE}?", 0.7, rf"\b{_TITLE}\b"),
+    (
+        "title, small",
+        rf"(?<!\p{{L}})(?:mr|mrs|ms|dr|prof)\.[ ]{_SMALL_NAME}(?:[ ]{_SMALL_NAME})?",
+        0.45,
+        r"\b(?:mr|mrs|ms|dr|prof)\.",
     ),
-    Pattern(
-        "introduction, small, two",
+    ("degree", rf"(?<!\p{{L}}){_FULL}(?-i:{_DEGREE})", 0.45, rf"{_DEGREE}"),
+    ("introduction", rf"(?<!\p{{L}}){_INTRODUCTION}:?[ ]{_NAMED}{_DEGREE}?", 0.6, rf"\b{_INTRODUCTION}:?[ ]"),
+    (
+        "introduction, small",
+        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}(?:{_ALONE}|(?= and| but))",
+        0.5,
+        rf"\b{_STRONG_INTRODUCTION}:?[ ]",
+    ),
+    (
+        "introduction, small, two words",
         rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}[ ]{_SMALL_NAME}{_ALONE}",
         0.5,
+        rf"\b{_STRONG_INTRODUCTION}:?[ ]",
     ),
-    Pattern("field", rf"(?:^|[\n,;|{{])[ \t\"'*>]{{0,4}}{_FIELD}[\"'*]*[ \t]*[:=|][ \t\"'*]*{_NAMED}", 0.6),
-    Pattern("relative", rf"(?<!\p{{L}}){_RELATIVE}(?:'s name)?(?:[ ]is|,|:)?[ ]{_NAMED}", 0.5),
-    Pattern("greeting", rf"(?<!\p{{L}}){_GREETING}[ ]{_NAMED}(?=[ ]*[,!:.\n])", 0.5),
-    Pattern("closing", rf"(?:^|[\n.!?])[ \t]*{_CLOSING}[ \t]*[,.!]?[ \t]*\n\s*{_NAMED}(?=\s*(?:\n|$))", 0.6),
-    Pattern("owner", rf"(?<!\p{{L}}){_NAMED}(?=\\?['’]s[ ]{_KIN}\b)", 0.5),
-    Pattern("speaker", rf"[\"”'][ ]{_SAID}[ ]{_NAMED}", 0.5),
-    Pattern("spoken to", rf"(?:^|\n){_NAMED}(?=, (?:can|could|would|will|please|do|did|are|is) )", 0.45),
+    (
+        "field",
+        rf"(?:^|[\n,;|{{])[ \t\"'*>]{{0,4}}{_FIELD}[\"'*]*[ \t]*[:=|][ \t\"'*]*{_NAMED}",
+        0.6,
+        r"name[\"'*]*[ \t]*[:=|]",
+    ),
+    ("relative", rf"(?<!\p{{L}}){_RELATIVE}(?:'s name)?(?:[ ]is|,|:)?[ ]{_NAMED}", 0.5, rf"\b{_RELATIVE}\b"),
+    ("greeting", rf"(?<!\p{{L}}){_GREETING}[ ]{_NAMED}(?=[ ]*[,!:.\n])", 0.5, rf"\b{_GREETING}[ ]"),
+    (
+        "closing",
+        rf"(?:^|[\n.!?])[ \t]*{_CLOSING}[ \t]*[,.!]?[ \t]*\n\s*{_NAMED}(?=\s*(?:\n|$))",
+        0.6,
+        rf"\b{_CLOSING}[ \t]*[,.!]?[ \t]*\n",
+    ),
+    ("owner", rf"(?<!\p{{L}}){_NAMED}(?=\\?['’]s[ ]{_KIN}\b)", 0.5, rf"['’]s[ ]{_KIN}\b"),
+    ("speaker", rf"[\"”'][ ]{_SAID}[ ]{_NAMED}", 0.5, rf"[\"”'][ ]{_SAID}[ ]"),
+    (
+        "spoken to",
+        rf"(?:^|\n){_NAMED}(?=, (?:can|could|would|will|please|do|did|are|is) )",
+        0.45,
+        r", (?:can|could|would|will|please|do|did|are|is) ",
+    ),
 )
-GATE = (
-    rf"(?i)\b{_TITLE}\b|name|call|regards|wishes|thanks|sincerely|yours|cheers|best|love|grü|cordial|vous|salud|saluti|aten|"
-    rf"abra|groet|heiße|bin|suis|llamo|soy|chiam|sono|chamo|heet|ben|this is|\bh[iae]|dear|hola|lieb|geehr|bonjour|"
-    rf"ch[eè]r|ciao|car[oa]|estimad|querid|ol[áa]|geachte|{_KIN}|{_SAID}|friend|boss|colleague|neighbo|doctor|"
-    r"(?:^|\n)[A-Z]\w+, ",
-)
-"""For Polars: a word that one of the patterns begins with."""
+"""Name, pattern and score of each, and what a paragraph must hold for Polars to open its gate."""
 
 
-class PersonRecognizer(PatternRecognizer):
-    """Names after, before or between words that names stand by."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "PERSON", name="PersonRecognizer", patterns=list(PATTERNS), global_regex_flags=regex.IGNORECASE
+def recognizers() -> list[tuple[PatternRecognizer, str]]:
+    """A recognizer of each pattern, and its gate."""
+    return [
+        (
+            PatternRecognizer(
+                "PERSON",
+                name=f"PersonRecognizer, {name}",
+                patterns=[Pattern(name, pattern, score)],
+                global_regex_flags=regex.IGNORECASE,
+            ),
+            f"(?i){gate}",
         )
+        for name, pattern, score, gate in PATTERNS
+    ]

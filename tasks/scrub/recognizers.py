@@ -63,7 +63,7 @@ def detectors(settings: ScrubSettings) -> list[Detector]:
         *(Detector(recognizer, (rf"{LONG_TOKEN}|{SECRET_WORD}",)) for recognizer in secrets.recognizers()),
         Detector(PhoneNumberRecognizer(settings.phone_regions), (NUMBER,)),
         Detector(address.AddressRecognizer(), address.GATE),
-        Detector(people.PersonRecognizer(), people.GATE),
+        *(Detector(recognizer, (gate,)) for recognizer, gate in people.recognizers()),
         *_own(settings),
     ]
     return [detector for detector in found if not set(detector.recognizer.supported_entities) <= set(settings.keep)]
