@@ -58,7 +58,7 @@ def bitcoin(rng: random.Random) -> str:
     while number:
         number, rest = divmod(number, 58)
         text = BASE58[rest] + text
-    return "1" + text
+    return "1" * (len(payload) - len(payload.lstrip(b"\0"))) + text
 
 
 def ipv6(rng: random.Random) -> str:

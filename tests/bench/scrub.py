@@ -52,7 +52,7 @@ def run(*, quick: bool) -> dict[str, Any]:
 
 def speed(workers: Workers, stock: Stock, count: int) -> dict[str, float]:
     """Prompts a second of the whole step but for reading and writing, and of stock Presidio's analysis alone."""
-    prompts = _lines("prompts_t0.jsonl.gz", "prompt", 2 * count)
+    prompts = [row["prompt"] for row in _read("prompts_t0.jsonl.gz", 2 * count)]
     first, fresh = prompts[:count], prompts[count:]
     second = _half_seen(first, fresh)
     settings = ScrubSettings()
@@ -187,7 +187,7 @@ def secrets(look: Look, each: int) -> dict[str, Any]:
 def memory(count: int, processes: int) -> dict[str, float]:
     """Memory of the processes after a fifth of `count` different texts, and after all of them."""
     rng = random.Random(SEED)
-    words = [word for prompt in _lines("prompts_t0.jsonl.gz", "prompt", 300) for word in prompt.split()]
+    words = [word for row in _read("prompts_t0.jsonl.gz", 300) for word in row["prompt"].split()]
     texts = [f"{n} {' '.join(rng.choices(words, k=15))} {rng.randbytes(4).hex()}" for n in range(count)]
     with Workers(ScrubSettings(), processes) as workers:
         workers.start()
@@ -298,7 +298,3 @@ def _resident(process: int) -> int:
 def _read(name: str, count: int) -> list[dict[str, Any]]:
     with gzip.open(DATA / name, "rt") as file:
         return [json.loads(line) for _, line in zip(range(count), file, strict=False)]
-
-
-def _lines(name: str, key: str, count: int) -> list[str]:
-    return [row[key] for row in _read(name, count)]
