@@ -11,7 +11,10 @@ from rich.console import Console
 from configs.load import load
 from configs.mistake import Mistake
 from configs.settings import Settings
+from flows.batches import unfinished_batches
+from storage import registry
 from storage.lake import Lake, LakeError
+from tasks.collect.run import anything_new
 
 app = typer.Typer(
     help="Turn what users asked, and how they liked the answers, into a measurably better model.",
@@ -33,6 +36,11 @@ SetOption = Annotated[
 def run(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = False) -> None:
     """Run the whole pipeline once: collect, curate, synthesize, train, evaluate, promote."""
     settings = _settings(config, overrides)
+    lake = Lake(settings.lake)
+    if not anything_new(lake, settings.collect) and not unfinished_batches(lake, settings):
+        champion = registry.champion(lake) or "none yet"
+        console.print(f"[bold]Nothing new[/] in {settings.lake}: trained nothing, wrote nothing. Champion: {champion}")
+        return
     _prepare_prefect(verbose=verbose)
     from flows.nightly import flywheel
     from tasks.lm.load import resolve
@@ -40,11 +48,10 @@ def run(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = 
     resolve(settings.model_name_or_path)  # before Prefect starts: its words, not a failed run
     result = flywheel(settings)
     if result.batch is None:
-        console.print("\n[bold]Nothing new.[/] Trained nothing, wrote nothing.", f"Champion: {result.champion or '-'}")
         return
     from flows.summary import print_summary
 
-    print_summary(console, Lake(settings.lake), result.batch, result.report)
+    print_summary(console, lake, result.batch, result.report)
 
 
 @app.command()

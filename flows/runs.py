@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from configs.settings import Settings
+from flows.batches import collected_batches, settings_hash, unfinished_batches
 from storage import registry
 from storage.lake import Lake
 from storage.publish import publish
@@ -38,11 +39,6 @@ class Run:
     base: Model
 
 
-def settings_hash(settings: Settings) -> str:
-    """What decides whether a finished batch would come out differently: everything but where input and lake lie."""
-    return digest(settings.model_dump_json(exclude={"lake", "collect"}))
-
-
 def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run | None:
     """The run that is to be done, begun or carried on: the batches that no run has finished, else the newest one.
 
@@ -57,9 +53,9 @@ def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run 
     Raises:
         MissingModelError: the base model cannot be found.
     """
-    batches = _unfinished(lake, settings)
+    batches = unfinished_batches(lake, settings)
     if not batches and not unfinished:
-        batches = _collected(lake)[-1:]
+        batches = collected_batches(lake)[-1:]
     if not batches:
         return None
     base, batch = base_model(lake, settings), batches[-1]
@@ -103,18 +99,6 @@ def base_model(lake: Lake, settings: Settings) -> Model:
     )
     registry.register(lake, model, batch="base")
     return model
-
-
-def _collected(lake: Lake) -> list[str]:
-    return sorted(lake.read("sources").select("batch").unique().collect()["batch"])
-
-
-def _unfinished(lake: Lake, settings: Settings) -> list[str]:
-    """Collected batches that no run has finished, oldest first; the newest one also when the settings changed."""
-    batches = _collected(lake)
-    finished = dict(lake.read("runs", step="finish").select("batch", "settings_hash").collect().iter_rows())
-    changed = [batch for batch in batches[-1:] if finished.get(batch) != settings_hash(settings)]
-    return sorted({batch for batch in batches if batch not in finished} | set(changed))
 
 
 def collected(batch: str) -> Snapshot:

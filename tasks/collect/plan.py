@@ -81,6 +81,13 @@ def plan(lake: Lake, sources: Sequence[Source], files: Mapping[str, Sequence[Fil
     raise LakeError(f"Table sources: {ATTEMPTS} plans in a row were overtaken by other collectors; run it again.")
 
 
+def has_news(lake: Lake, sources: Sequence[Source], files: Mapping[str, Sequence[File]], limit: int) -> bool:
+    """Whether `plan` would plan a batch; nothing is written. For the arguments see there."""
+    delta = lake.delta("sources")
+    planned = lake.read("sources").collect() if delta is None else _planned(delta)
+    return next(new_pieces(sources, files, planned, limit), None) is not None
+
+
 def pieces_of(lake: Lake, batch: str) -> list[Piece]:
     """The plan of a batch, in the order in which it is read."""
     rows = lake.read("sources", batch=batch).collect().select(list(Piece.__dataclass_fields__))

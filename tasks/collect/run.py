@@ -10,7 +10,7 @@ from storage.publish import published, run_step
 from storage.snapshot import Snapshot, fingerprint
 from tasks.collect.batch import collect_batch
 from tasks.collect.files import CollectError, File, by_source
-from tasks.collect.plan import STEP, locate, pieces_of, plan, withdraw
+from tasks.collect.plan import STEP, has_news, locate, pieces_of, plan, withdraw
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,12 @@ def collect_new(lake: Lake, settings: CollectSettings) -> Snapshot | None:
     if newest is None:
         log.info("collect: nothing to do, %s sources have nothing new", len(settings.sources))
     return newest
+
+
+def anything_new(lake: Lake, settings: CollectSettings) -> bool:
+    """Whether `collect_new` would take anything in; nothing is written."""
+    files = by_source(settings.sources)
+    return bool(_pending(lake)) or has_news(lake, settings.sources, files, settings.batch_bytes)
 
 
 def _pending(lake: Lake) -> list[str]:
