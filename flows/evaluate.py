@@ -1,14 +1,14 @@
 """Evaluation: champion against challenger, the gate's verdict, and the move of the champion pointer."""
 
 from prefect import flow
-from tasks.evaluate.task import evaluate as score_models
-from tasks.promote.task import promote
 
 from configs.settings import Settings
 from flows.runs import Run, current
 from storage import registry
 from storage.lake import Lake, LakeError
 from storage.registry import Decision, Model
+from tasks.evaluate.task import evaluate as score_models
+from tasks.promote.task import promote
 
 
 @flow(name="evaluate", flow_run_name="evaluate {challenger} in {settings.lake}")

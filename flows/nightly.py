@@ -4,8 +4,6 @@ import logging
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict
-from tasks.collect.task import collect
-from tasks.report.task import report
 
 from configs.settings import Settings
 from flows.artifacts import publish_artifacts
@@ -15,6 +13,8 @@ from flows.runs import base_model, current, finish
 from flows.train import train_stages
 from storage import registry
 from storage.lake import Lake
+from tasks.collect.task import collect
+from tasks.report.task import report
 
 log = logging.getLogger(__name__)
 

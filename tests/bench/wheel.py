@@ -93,6 +93,8 @@ def _seconds_by_step() -> dict[str, float]:
     seconds: dict[str, float] = {}
     with get_client(sync_client=True) as client:
         for task_run in sorted(client.read_task_runs(limit=200), key=lambda one: str(one.start_time)):
+            if task_run.state and task_run.state.state_details.child_flow_run_id:
+                continue  # stands for a subflow, whose own tasks count
             name = task_run.name.rpartition("-")[0]
             seconds[name] = seconds.get(name, 0.0) + task_run.total_run_time.total_seconds()
     return seconds
