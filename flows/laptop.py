@@ -131,9 +131,11 @@ def main() -> None:
             f"  Logs: {folder}. Ctrl-C ends everything.\n"
         )
         sys.stdout.flush()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             signal.pause()
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave a server behind
             sys.stdout.write("Ending ...\n")
 
 
