@@ -14,7 +14,7 @@ from configs.sources import CollectSettings as CollectSettings
 from configs.sources import Format as Format
 from configs.sources import Source as Source
 
-Share = Field(ge=0, le=1)
+ReplacementMode = Literal["placeholder", "pseudonym", "surrogate", "mask", "drop"]
 
 
 class DedupeSettings(Section):
@@ -58,8 +58,8 @@ class Replacement(Section):
     """What stands instead of the entities of one type."""
 
     entity: str = Field(description="Entity type, for example PHONE_NUMBER.")
-    mode: Literal["placeholder", "pseudonym", "mask", "drop"] = Field(
-        description="<PHONE_NUMBER_1>, <PHONE_NUMBER_3f9c0a>, asterisks, or the whole row goes to quarantine."
+    mode: ReplacementMode = Field(
+        description="<PHONE_NUMBER_1>, <PHONE_NUMBER_3f9c0a12>, a made-up number, asterisks, or the row in quarantine."
     )
 
 
@@ -84,15 +84,22 @@ class ScrubSettings(Section):
     allow: tuple[str, ...] = Field(default=(), description="Texts that are never personal data, such as your product.")
     deny: tuple[str, ...] = Field(default=(), description="Texts that are always replaced.")
     recognizers: tuple[Recognizer, ...] = Field(default=(), description="Kinds of personal data of your own.")
-    replacement: Literal["placeholder", "pseudonym", "mask", "drop"] = Field(
-        default="placeholder", description="What stands instead: <PERSON_1>, <PERSON_3f9c0a>, asterisks, or no row."
+    replacement: ReplacementMode = Field(
+        default="placeholder",
+        description="What stands instead: <PERSON_1>, <PERSON_3f9c0a12>, another name (a surrogate; secrets and "
+        "national numbers have none and get placeholders), asterisks, or no row.",
     )
     replacements: tuple[Replacement, ...] = Field(default=(), description="Other replacements, by entity type.")
     phone_regions: tuple[str, ...] = Field(
         default=("US", "GB", "DE", "FR", "ES", "IT", "NL", "BR", "IN", "CN", "IL", "AU"),
         description="Countries (ISO 3166-1) whose numbers are known without a country code.",
     )
-    recheck: int = Field(default=200, ge=0, description="Scrubbed rows that are looked at a second time.")
+    recheck: int = Field(
+        default=200,
+        ge=0,
+        description="Scrubbed rows that are looked at a second time; what is still found is replaced as well, and a "
+        "row in which a third look finds more goes to quarantine.",
+    )
     workers: int = Field(default=0, ge=0, description="Processes; 0 takes one per core.")
 
 

@@ -53,6 +53,7 @@ def content(lake: Lake, batch: str) -> dict[str, Any]:
         "duplicates": dict(duplicates.group_by("reason").len().sort("reason").iter_rows()),
         "similarity": _similarity(duplicates),
         "entities": tables.entities(lake, batch)[:SHOWN],
+        "second_look": tables.second_look(lake, batch),
         "scores": _scores(lake, batch),
         "mixtures": [(stage, list(rows)) for stage, rows in groupby(mixture, lambda row: row.stage)],
         "losses": [(row, charts.curve(row.curve, f"Loss of {row.stage}")) for row in losses if row.curve],

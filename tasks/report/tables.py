@@ -34,6 +34,8 @@ GOES_ON = ("interactions", "kept", "scrubbed", "curated", "train", "mixed", "sco
 """What the steps call the rows that the next step gets."""
 ENTITY = "entity:"
 """How the scrub step's facts about a type of personal data begin."""
+RECHECK = "recheck_"
+"""How its facts about the second look begin."""
 SYNTHETIC = "-synthetic"
 """What the batch of synthetic rows is called after its own batch's id."""
 
@@ -129,6 +131,12 @@ def entities(lake: Lake, batch: str) -> list[tuple[str, int]]:
             prefixed = {name: value for name, value in row.facts.items() if name.startswith(ENTITY)}
             counts.update({name.removeprefix(ENTITY): int(value) for name, value in prefixed.items()})
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def second_look(lake: Lake, batch: str) -> dict[str, int]:
+    """What looking again at a sample of scrubbed rows found: rows, findings, rows_mended, rows_refused."""
+    facts = next((row.facts for row in funnel(lake, batch) if row.step == "scrub" and not row.synthetic), {})
+    return {name.removeprefix(RECHECK): int(value) for name, value in facts.items() if name.startswith(RECHECK)}
 
 
 def mixture(lake: Lake, batch: str) -> list[MixtureRow]:

@@ -112,7 +112,7 @@ def _scrubbed(row: Row, settings: ScrubSettings, conversation: Conversation, loo
     conversation.counts.clear()
 
     def replace(name: str, text: str) -> str:
-        return conversation.replaced(text, findings_of(text, name, model, looked))
+        return conversation.replaced(text, findings_of(text, name, model, looked), row["language"] or "en")
 
     new = rewrite(row, replace)
     counts = sorted(conversation.counts.items())

@@ -1,4 +1,4 @@
-"""What stands instead of a finding: the same entity gets the same placeholder within one conversation.
+"""What stands instead of a finding: the same entity gets the same stand-in within one conversation.
 
 Nothing here keeps clear text: an entity is known by a keyed hash that also holds the conversation, so that neither
 the text nor who speaks in two conversations can be read out of what is stored.
@@ -7,13 +7,15 @@ the text nor who speaks in two conversations can be read out of what is stored.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from configs.settings import ScrubSettings
-from tasks.scrub.finding import Finding
+from tasks.scrub.finding import Finding, ScrubError
+from tasks.scrub.surrogates import surrogate
 
-_NUMBERED = re.compile(r"<([A-Z][A-Z0-9_]*)_(\d+)>")
+TRIES = 100  # surrogates that are drawn until one is nobody's who is spoken of
+NUMBERED = re.compile(r"<([A-Z][A-Z0-9_]*)_(\d+)>")
 
 
 class DroppedError(Exception):
@@ -37,7 +39,7 @@ class Conversation:
         name: keyed hash of the conversation.
         secret: key of the hashes.
         settings: what stands instead of which type.
-        known: keyed hash of an entity -> its placeholder, from earlier nights; new ones are added.
+        known: keyed hash of an entity -> its placeholder or surrogate, from earlier nights; new ones are added.
     """
 
     name: str
@@ -46,34 +48,41 @@ class Conversation:
     known: dict[str, str]
     counts: Counter[str] = field(default_factory=Counter)
     _last: Counter[str] = field(default_factory=Counter)
+    _said: list[str] = field(default_factory=list)
+    _modes: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._modes = {special.entity: special.mode for special in self.settings.replacements}
         self.reserve(self.known.values())
 
     def reserve(self, texts: Iterable[str]) -> None:
-        """Give out no number that a placeholder in `texts` bears already."""
+        """Give out no number that a placeholder in `texts` bears already, and no surrogate that stands there."""
+        invents = "surrogate" in {self.settings.replacement, *self._modes.values()}
         for text in texts:
+            if invents:
+                self._said.append(_normal(text))
             if "<" not in text:
                 continue
-            for entity, number in _NUMBERED.findall(text):
+            for entity, number in NUMBERED.findall(text):
                 self._last[entity] = max(self._last[entity], int(number))
 
-    def replaced(self, text: str, findings: Sequence[Finding]) -> str:
-        """`text` with something else instead of each finding.
+    def replaced(self, text: str, findings: Sequence[Finding], language: str = "en") -> str:
+        """`text` with something else instead of each finding; surrogates are of `language` (ISO 639-1).
 
         Raises:
+            ScrubError: no surrogate could be found.
             DroppedError: a finding's type is one that no row may hold.
         """
         parts, end = [], 0
         for finding in findings:
             self.counts[finding.type] += 1
             found = text[finding.start : finding.end]
-            parts += [text[end : finding.start], self._stand_in(finding.type, found)]
+            parts += [text[end : finding.start], self._stand_in(finding.type, found, language)]
             end = finding.end
         return "".join([*parts, text[end:]])
 
-    def _stand_in(self, entity: str, found: str) -> str:
-        mode = self._modes().get(entity, self.settings.replacement)
+    def _stand_in(self, entity: str, found: str, language: str) -> str:
+        mode = self._modes.get(entity, self.settings.replacement)
         if mode == "drop":
             raise DroppedError(entity)
         if mode == "mask":
@@ -82,12 +91,25 @@ class Conversation:
         if mode == "pseudonym":
             return f"<{entity}_{key[:8]}>"
         if key not in self.known:
-            self._last[entity] += 1
-            self.known[key] = f"<{entity}_{self._last[entity]}>"
+            invented = self._invented(entity, found, key, language) if mode == "surrogate" else None
+            self.known[key] = invented or self._numbered(entity)
         return self.known[key]
 
-    def _modes(self) -> Mapping[str, str]:
-        return {special.entity: special.mode for special in self.settings.replacements}
+    def _numbered(self, entity: str) -> str:
+        self._last[entity] += 1
+        return f"<{entity}_{self._last[entity]}>"
+
+    def _invented(self, entity: str, found: str, key: str, language: str) -> str | None:
+        """A surrogate that the conversation does not speak of, and that stands for nothing else in it."""
+        for attempt in range(TRIES):
+            made = surrogate(entity, found, f"{key} {attempt}", language)
+            if made is None:
+                return None
+            parts = [_normal(made), *(map(_normal, made.split()) if entity == "PERSON" else ())]
+            if not any(part in text for part in parts for text in self._said):
+                self._said.append(_normal(made))
+                return made
+        raise ScrubError(f"no surrogate for {entity} that the conversation does not hold already")
 
 
 def _normal(text: str) -> str:

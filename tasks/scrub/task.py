@@ -14,7 +14,8 @@ from tasks.scrub.conversations import Row, Scrubbed, conversation_name, scrub_ro
 from tasks.scrub.engines import check
 from tasks.scrub.finding import Looked
 from tasks.scrub.memory import Findings, known_placeholders
-from tasks.scrub.output import placeholder_rows, quarantine_rows, recheck, scrubbed_rows
+from tasks.scrub.output import placeholder_rows, quarantine_rows, scrubbed_rows
+from tasks.scrub.recheck import recheck
 from tasks.scrub.replace import keyed
 from tasks.scrub.rows import Chosen, choose
 from tasks.scrub.workers import Unit, look
@@ -55,9 +56,9 @@ def _work(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSetti
         return look(units, settings)
 
     done = scrub_rows(every, settings, secret, known, lambda units: findings.look(units, fresh))
-    checked = recheck(done.rows, settings, fresh)
+    checked = recheck(done, settings, secret, known, fresh)
     if left := int(checked["recheck_findings"]):
-        log.warning("scrub: the second look found %d more in %d rows", left, int(checked["recheck_rows"]))
+        log.warning("scrub: a second look at %d rows found and replaced %d more", int(checked["recheck_rows"]), left)
     return StepOutput(
         main=scrubbed_rows(done.rows),
         books=_books(chosen, done, {**checked, "paragraphs_reused": findings.reused}),

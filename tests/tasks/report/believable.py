@@ -25,7 +25,8 @@ BOOKS = {
     "scrub": Books(
         604,
         {"scrubbed": 512, "duplicates": 78, "no_consent": 14},
-        {"entity:PERSON": 212, "entity:EMAIL_ADDRESS": 96, "entity:API_KEY": 9, "seconds": 3},
+        {"entity:PERSON": 212, "entity:EMAIL_ADDRESS": 96, "entity:API_KEY": 9, "seconds": 3}
+        | {"recheck_rows": 200, "recheck_findings": 4, "recheck_rows_mended": 2, "recheck_rows_refused": 1},
     ),
     "score": Books(512, {"curated": 509, "duplicates": 3}),
     "mix_sft": Books(509, {"mixed": 380, "low_reward": 60, "refusal": 9, "too_long": 60}),

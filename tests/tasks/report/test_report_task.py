@@ -118,3 +118,8 @@ def test_an_interval_without_width_is_drawn() -> None:
     drawn = str(charts.interval(Comparison("x", "info", "lower", 1, 1, 0, 0, 0, 5, 5)))
     assert "nan" not in drawn
     ElementTree.fromstring(drawn)
+
+
+def test_the_report_says_what_the_second_look_found(lake: Lake) -> None:
+    words = "A second look at 200 scrubbed rows found 4 more, in 3 rows: 2 mended, 1 kept out."
+    assert words in Path(report.fn(lake, BATCHES[0])).read_text()

@@ -82,6 +82,19 @@ def test_tool_calls_and_tools_stay_json(lake: Lake) -> None:
     assert json.loads(out["tools"][0])[0]["function"]["description"] == "ask <EMAIL_ADDRESS_2>"
 
 
+def test_tool_calls_with_surrogates_stay_json(lake: Lake) -> None:
+    arguments = json.dumps({"card": 4111111111111111, "to": 'Jane "J" Roe <jane@example.org>', "note": "née Äß"})
+    rows = [row("a", "Pay, please")]
+    call = [{"id": "c1", "function": {"name": "pay", "arguments": arguments}}]
+    rows[0]["messages"].append({"role": "assistant", "content": None, "tool_calls": json.dumps(call)})
+    out = run(lake, rows, SETTINGS.model_copy(update={"replacement": "surrogate"}))
+    (made,) = json.loads(out["messages"][0][1]["tool_calls"])
+    paid = json.loads(made["function"]["arguments"])
+    assert paid["card"].startswith("400000")
+    assert "jane@" not in paid["to"]
+    assert paid["note"] == "née Äß"
+
+
 def test_nothing_clear_is_left_in_any_table_but_raw_ones(lake: Lake, tmp_path: Path) -> None:
     run(lake, [row("a", "My name is Amelia Hartwell, card 4111 1111 1111 1111, phone +1 415 555 2671.")])
     for table in ("scrubbed", "placeholders", "findings", "books"):
