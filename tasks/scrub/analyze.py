@@ -34,6 +34,7 @@ class Analyzer:
         self._seen: dict[tuple[str, str], Findings] = {}
         self._allow = {text.casefold() for text in settings.allow}
         self._chinese = model_of(settings, "zh")
+        self._engines = {chosen.model: chosen for chosen in settings.engines}
 
     def look(self, texts: Sequence[str], model: str | None) -> list[Looked]:
         """What each paragraph holds, in order of `texts`: findings that do not overlap, or the reason of a failure.
@@ -103,7 +104,7 @@ class Analyzer:
 
     def _found(self, model: str, batch: Sequence[str]) -> Sequence[Looked]:
         """Names of each sentence; where the batch fails, one by one, to learn which one it was."""
-        names = engine(model)
+        names = engine(self._engines[model], self._settings.threshold)
         try:
             return names.find(batch)
         except Exception as error:  # noqa: BLE001 - whatever an engine fails with, its text was not looked at

@@ -87,6 +87,8 @@ class Findings:
 def rules(settings: ScrubSettings) -> str:
     """What findings depend on: settings, this package's code, and the versions of the engines."""
     code = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
-    engines = [version(package) for package in ("presidio-analyzer", "spacy", "phonenumbers")]
+    engines = [version(package) for package in ("presidio-analyzer", "spacy", "phonenumbers", "transformers")]
+    models = [file.stat() for chosen in settings.engines for file in sorted(Path(chosen.model).glob("*"))]
+    weights = [f"{stat.st_size} {stat.st_mtime_ns}" for stat in models]
     chosen = settings.model_dump_json(include={*LOOKED_FOR, "engines"})
-    return digest(chosen, *engines, *code)
+    return digest(chosen, *engines, *weights, *code)

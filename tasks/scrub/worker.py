@@ -10,6 +10,8 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
+from configs.settings import ScrubSettings
+
 READY = "ready"
 
 
@@ -18,8 +20,7 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_die_with_parent, args=(os.getppid(),), daemon=True).start()
     connection = Connection(descriptor)
     settings = connection.recv()
-    for unused in ("torch", "transformers"):  # spaCy and Presidio load them if they can: seconds, and 200 MB
-        sys.modules[unused] = None  # type: ignore[assignment]
+    hide_torch(settings)
     from tasks.scrub.analyze import Analyzer
 
     analyzer = Analyzer(settings)
@@ -30,6 +31,13 @@ def main(descriptor: int) -> None:
         except EOFError:
             return
         connection.send(analyzer.look(texts, model))
+
+
+def hide_torch(settings: ScrubSettings) -> None:
+    """Keep spaCy and Presidio from loading PyTorch, which they do if they can: seconds, and 200 MB."""
+    if not any(chosen.on_torch for chosen in settings.engines):
+        for unused in ("torch", "transformers"):
+            sys.modules[unused] = None  # type: ignore[assignment]
 
 
 def _die_with_parent(parent: int) -> None:

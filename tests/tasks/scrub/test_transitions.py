@@ -1,6 +1,6 @@
 """The compiled transitions decide as spaCy does, entity by entity."""
 
-from tasks.scrub.engines import SpacyNames
+from tasks.scrub.spacy_names import SpacyNames
 from tasks.scrub.transitions import transitions
 
 TEXTS = [
