@@ -19,7 +19,7 @@ from tasks.dedupe.scheme import META
 from tasks.dedupe.sign import sign
 from tasks.text.hashing import I64, U64
 
-CHUNK = 4096  # rows that one thread signs at a time
+CHUNK = 2048  # rows that one thread signs at a time
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -138,8 +138,8 @@ def _first_equal(meta: npt.NDArray[np.void]) -> I64:
 def _binary(values: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> pl.Series:
     """Packed arrays as a Binary column, without a copy, in chunks that an Arrow view can address."""
     size, chunks = values.dtype.itemsize, []
-    for begin in range(0, len(offsets) - 1, CHUNK * 16):
-        ends = offsets[begin : begin + CHUNK * 16 + 1]
+    for begin in range(0, len(offsets) - 1, CHUNK * 64):
+        ends = offsets[begin : begin + CHUNK * 64 + 1]
         data = pa.py_buffer(values[ends[0] : ends[-1]])
         places = pa.py_buffer(np.ascontiguousarray((ends - ends[0]) * size, np.int64))
         chunks.append(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends) - 1, [None, places, data]))

@@ -5,6 +5,7 @@ row. Two keys that share 40 bits by chance cost one comparison, no more.
 """
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,15 @@ import numpy.typing as npt
 
 from configs.settings import DedupeSettings
 from tasks.dedupe.scheme import LONG_LEAST, SHORT_MOST, SHORT_WORDS, Meta
-from tasks.text.hashing import I64, U32, U64
+from tasks.text.hashing import I64, U32, U64, mix
 from tasks.text.kernel import kernel
 
 F64 = npt.NDArray[np.float64]
 
 ROW_BITS = 24
+PARTS = 256  # what entries are divided into, by the first byte of their keys, to be sorted side by side
 MOST_ROWS = 1 << ROW_BITS
+REMEMBERED = 1 << 15  # pairs found unlike that are not compared again; a power of 2
 WORDS_PER_EXTRA = 20  # a short text may have one content word more per twenty words
 SAME_WORDS = 0.95  # Jaccard similarity of short texts with the same content words in another order
 
@@ -51,9 +54,13 @@ def entries(keys: U64, offsets: I64, rows: I64) -> U64:
         offsets: n + 1 places where each row's keys begin and end.
         rows: the rows that are wanted, fewer than MOST_ROWS; the entries number them in this order.
     """
-    made = np.empty(int((offsets[rows + 1] - offsets[rows]).sum()), np.uint64)
-    _write_entries(keys, offsets, rows, made)
-    made.sort()
+    parts = np.zeros(PARTS + 1, np.int64)
+    _count_entries(keys, offsets, rows, parts)
+    ends = np.cumsum(parts)
+    made = np.empty(ends[-1], np.uint64)
+    _write_entries(keys, offsets, rows, ends[:-1].copy(), made)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        deque(pool.map(lambda part: made[ends[part] : ends[part + 1]].sort(), range(PARTS)), maxlen=0)
     return made
 
 
@@ -104,7 +111,15 @@ def compare(left: I64, right: I64, a: Rows, b: Rows, settings: DedupeSettings) -
     """The Jaccard similarity of each pair of a row of `a` and one of `b`, and whether they are duplicates."""
     similarity, duplicates = np.empty(len(left)), np.empty(len(left), np.bool_)
     thresholds = settings.short_threshold, settings.long_threshold
-    _compare(left, right, *_arrays(a), *_arrays(b), *thresholds, similarity, duplicates)
+
+    def work(part: slice) -> None:
+        places = left[part], right[part]
+        _compare(*places, *_arrays(a), *_arrays(b), *thresholds, similarity[part], duplicates[part])
+
+    cores = os.cpu_count() or 1
+    ends = [number * len(left) // cores for number in range(cores + 1)]
+    with ThreadPoolExecutor(cores) as pool:
+        deque(pool.map(work, map(slice, ends, ends[1:])), maxlen=0)
     return similarity, duplicates
 
 
@@ -113,12 +128,22 @@ def _arrays(rows: Rows) -> tuple[Meta, I64, U32]:
 
 
 @kernel
-def _write_entries(keys: U64, offsets: I64, rows: I64, made: U64) -> None:
-    out, mask = 0, np.uint64(MOST_ROWS - 1)
+def _count_entries(keys: U64, offsets: I64, rows: I64, parts: I64) -> None:
+    """How many entries begin with each byte, at the place after that byte's."""
+    for row in rows:
+        for at in range(offsets[row], offsets[row + 1]):
+            parts[(keys[at] >> np.uint64(56)) + np.uint64(1)] += 1
+
+
+@kernel
+def _write_entries(keys: U64, offsets: I64, rows: I64, places: I64, made: U64) -> None:
+    """Entries by their first byte: those of each byte from `places` on."""
+    mask = np.uint64(MOST_ROWS - 1)
     for rank in range(len(rows)):
         for at in range(offsets[rows[rank]], offsets[rows[rank] + 1]):
-            made[out] = (keys[at] & ~mask) | np.uint64(rank)
-            out += 1
+            part = keys[at] >> np.uint64(56)
+            made[places[part]] = (keys[at] & ~mask) | np.uint64(rank)
+            places[part] += 1
 
 
 @kernel
@@ -178,7 +203,7 @@ def _long_pair(a: U32, b: U32) -> Any:
 
 @kernel
 def _pair(x: Any, x_sketch: U32, y: Any, y_sketch: U32, short_threshold: float, long_threshold: float) -> Any:
-    """Similarity of two texts, and whether they are duplicates."""
+    """Similarity of two texts (0 for some that are too unlike to compare), and whether they are duplicates."""
     if x.exact[0] == y.exact[0] and x.exact[1] == y.exact[1]:
         return 1.0, True
     shorter, longer = min(x.words, y.words), max(x.words, y.words)
@@ -187,10 +212,15 @@ def _pair(x: Any, x_sketch: U32, y: Any, y_sketch: U32, short_threshold: float, 
             return 0.0, False
         similarity, contained = _long_pair(x_sketch[x.short :], y_sketch[y.short :])
         return similarity, similarity >= long_threshold or contained == 1.0
+    same_content = x.content != 0 and x.content == y.content
+    if not same_content and (
+        x.guard != y.guard or min(x.short, y.short) < np.float64(short_threshold) * max(x.short, y.short)
+    ):
+        return 0.0, False  # before their shingles are read, which costs most
     similarity, only_x, only_y = _short_pair(x_sketch[: x.short], y_sketch[: y.short])
-    if x.content != 0 and x.content == y.content:
+    if same_content:
         return similarity, True
-    if x.guard != y.guard or similarity < short_threshold or (only_x and only_y):
+    if similarity < short_threshold or (only_x and only_y):
         return similarity, False
     extra = only_x + only_y
     return similarity, extra * WORDS_PER_EXTRA <= longer if extra else similarity >= SAME_WORDS
@@ -221,6 +251,7 @@ def _within(
 ) -> int:
     count, begin = 0, 0
     mask = np.uint64(MOST_ROWS - 1)
+    unlike = np.zeros(REMEMBERED, np.uint64)  # pairs that meet in one bucket often meet in more
     for end in range(1, len(sorted_entries) + 1):
         if end < len(sorted_entries) and (sorted_entries[end] ^ sorted_entries[begin]) <= mask:
             continue
@@ -228,7 +259,9 @@ def _within(
             j = row_of[np.int64(sorted_entries[member] & mask)]
             for first in range(begin, min(member, begin + cap)):
                 i = row_of[np.int64(sorted_entries[first] & mask)]
-                if _find(parents, i) == _find(parents, j):
+                pair = np.uint64(i) << np.uint64(32) | np.uint64(j)
+                place = np.int64(mix(pair) & np.uint64(REMEMBERED - 1))
+                if unlike[place] == pair or _find(parents, i) == _find(parents, j):
                     continue
                 x, y = sketches[offsets[i] : offsets[i + 1]], sketches[offsets[j] : offsets[j + 1]]
                 found, duplicates = _pair(meta[i], x, meta[j], y, short_threshold, long_threshold)
@@ -236,6 +269,8 @@ def _within(
                     parents[_find(parents, j)] = _find(parents, i)
                     left[count], right[count], similarity[count] = i, j, found
                     count += 1
+                else:
+                    unlike[place] = pair
         begin = end
     return count
 

@@ -57,6 +57,9 @@ def _describe(
     content_words: U8,
 ) -> None:
     """Exact, content and guard hashes of each text, and which of its words are content words."""
+    slots, openings = np.uint64(len(known) - 1), np.uint64(0)  # a bit for each word that may open a stop phrase
+    for place in range(len(phrases)):
+        openings |= np.uint64(1) << (phrases[place, 0] & np.uint64(63))
     for row in range(len(offsets) - 1):
         begin, end = offsets[row], offsets[row + 1]
         first, second = np.uint64(0x452821E638D01377), np.uint64(0xBE5466CF34E90C6C)
@@ -74,16 +77,16 @@ def _describe(
             if skip:
                 skip = False
                 continue
-            if at + 1 < end:
+            if (openings >> (hashes[at] & np.uint64(63))) & np.uint64(1) and at + 1 < end:
                 for place in range(len(phrases)):
                     if phrases[place, 0] == hashes[at] and phrases[place, 1] == hashes[at + 1]:
                         skip = True
                         break
                 if skip:
                     continue
-            slot = hashes[at] % np.uint64(len(known))
+            slot = hashes[at] & slots
             while known[slot] and known[slot] != hashes[at]:
-                slot = (slot + np.uint64(1)) % np.uint64(len(known))
+                slot = (slot + np.uint64(1)) & slots
             value, flag = hashes[at], flags[at]
             if known[slot]:
                 value, flag = counts_as[slot], flag | known_flags[slot]

@@ -9,6 +9,9 @@ from tasks.text.hashing import I64, U32, U64
 from tasks.text.kernel import kernel
 from tasks.text.words import U8
 
+ZEROS = np.array([8 - byte.bit_length() for byte in range(256)])  # that a byte begins with
+ONE = np.uint64(1)
+
 
 def sketch(
     content_words: U8, word_offsets: I64, short: tuple[U64, I64], long: tuple[U64, U64, I64], meta: Meta
@@ -47,7 +50,7 @@ def _write_sketches(
     offsets: I64,
 ) -> None:
     """1-2-grams whole; of more than SAMPLE 5-grams a sample, by their own hashes."""
-    places, room = np.empty(257, np.int64), np.empty(max(2 * SHORT_MOST, SAMPLE), np.uint32)
+    places, room = np.empty(257, np.uint64), np.empty(max(2 * SHORT_MOST, SAMPLE), np.uint32)
     seen, chosen = np.empty(SLOTS, np.int64), np.empty(SAMPLE + 1, np.int64)
     out = 0
     for row in range(len(meta)):
@@ -73,10 +76,10 @@ def _write_sketches(
 @kernel
 def _level(shingle: Any) -> int:
     """How many halvings a shingle survives: the zeros that its hash begins with."""
-    level = 0
-    while level < LEVELS - 1 and not (shingle >> np.uint64(63 - level)) & np.uint64(1):
-        level += 1
-    return level
+    level = ZEROS[shingle >> np.uint64(56)]
+    if level == 8:
+        level += ZEROS[(shingle >> np.uint64(48)) & np.uint64(255)]
+    return min(level, LEVELS - 1)
 
 
 @kernel
@@ -119,29 +122,32 @@ def _enter(shingles: U64, place: int, seen: I64) -> bool:
 
 
 @kernel
-def _sort_distinct(values: U32, begin: int, end: int, mark: int, places: I64, room: U32) -> int:
+def _sort_distinct(values: U32, first: int, last: int, mark: int, places: U64, room: U32) -> int:
     """Sort hashes and drop repeated ones, their `mark` bit aside: into buckets by first byte, then within."""
+    begin, end = np.uint64(first), np.uint64(last)
     places[:] = 0
     for at in range(begin, end):
-        places[(values[at] >> np.uint32(24)) + 1] += 1
+        places[(values[at] >> np.uint32(24)) + np.uint32(1)] += ONE
         room[at - begin] = values[at]
+    place = begin
     for bucket in range(256):
-        places[bucket + 1] += places[bucket]
+        place += places[bucket]
+        places[bucket] = place
     for at in range(end - begin):
         value = room[at]
         bucket = value >> np.uint32(24)
-        values[begin + places[bucket]] = value
-        places[bucket] += 1
+        values[places[bucket]] = value
+        places[bucket] += ONE
     out = begin
     for at in range(begin, end):
         value, back = values[at], out
-        while back > begin and values[back - 1] > value:
-            back -= 1
-        if back > begin and values[back - 1] ^ value <= mark:
-            values[back - 1] |= value
+        while back > begin and values[back - ONE] > value:
+            back -= ONE
+        if back > begin and values[back - ONE] ^ value <= mark:
+            values[back - ONE] |= value
             continue
         for shifted in range(out, back, -1):
             values[shifted] = values[shifted - 1]
         values[back] = value
-        out += 1
-    return out
+        out += ONE
+    return np.int64(out)

@@ -3,6 +3,7 @@
 Kernels are compiled by Numba, work on whole arrays, and release the GIL, so that threads run them side by side.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def chain(state: Any, value: Any) -> Any:
     return ((state << np.uint64(23)) | (state >> np.uint64(41))) * np.uint64(0x9E3779B97F4A7C15) ^ mix(value)
 
 
+@cache
 def permutations() -> tuple[U32, U32]:
     """The factors and summands of datasketch's permutations."""
     factors, summands = MinHash(PERMUTATIONS, seed=SEED, scheme=SCHEME).permutations
@@ -78,19 +80,36 @@ def siphash(values: U64, key: bytes) -> U64:
 
 @kernel
 def _minhash(shingles: U64, offsets: I64, factors: U32, summands: U32, signatures: U32) -> None:
+    """Four shingles at a time: the permutations and the signature are then read a quarter as often."""
     for row in range(len(offsets) - 1):
         signature = signatures[row]
         signature[:] = np.uint32(0xFFFFFFFF)
-        for at in range(offsets[row], offsets[row + 1]):
-            value = np.uint32(shingles[at] & np.uint64(0xFFFFFFFF))
-            value = np.uint32(value ^ (value >> np.uint32(16)))
-            value = np.uint32(value * np.uint32(0x85EBCA6B))
-            value = np.uint32(value ^ (value >> np.uint32(13)))
-            value = np.uint32(value * np.uint32(0xC2B2AE35))
-            value = np.uint32(value ^ (value >> np.uint32(16)))
+        at, end = np.uint64(offsets[row]), np.uint64(offsets[row + 1])
+        while at + np.uint64(4) <= end:
+            one, two = _fmix32(shingles[at]), _fmix32(shingles[at + np.uint64(1)])
+            three, four = _fmix32(shingles[at + np.uint64(2)]), _fmix32(shingles[at + np.uint64(3)])
             for place in range(len(factors)):
-                permuted = np.uint32(value * factors[place] + summands[place])
-                signature[place] = min(signature[place], permuted)
+                factor, summand = factors[place], summands[place]
+                low = min(np.uint32(one * factor + summand), np.uint32(two * factor + summand))
+                high = min(np.uint32(three * factor + summand), np.uint32(four * factor + summand))
+                signature[place] = min(signature[place], min(low, high))
+            at += np.uint64(4)
+        while at < end:
+            value = _fmix32(shingles[at])
+            for place in range(len(factors)):
+                signature[place] = min(signature[place], np.uint32(value * factors[place] + summands[place]))
+            at += np.uint64(1)
+
+
+@kernel
+def _fmix32(shingle: Any) -> Any:
+    """Spread the low 32 bits (MurmurHash3's finalizer), as datasketch does."""
+    value = np.uint32(shingle & np.uint64(0xFFFFFFFF))
+    value = np.uint32(value ^ (value >> np.uint32(16)))
+    value = np.uint32(value * np.uint32(0x85EBCA6B))
+    value = np.uint32(value ^ (value >> np.uint32(13)))
+    value = np.uint32(value * np.uint32(0xC2B2AE35))
+    return np.uint32(value ^ (value >> np.uint32(16)))
 
 
 @kernel

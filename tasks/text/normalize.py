@@ -15,6 +15,7 @@ from tasks.text.unicode import joining
 
 I64 = npt.NDArray[np.int64]
 U8 = npt.NDArray[np.uint8]
+ONE = np.uint64(1)  # unsigned places are quicker: see `tasks.text.words`
 
 
 def normalize(texts: pl.Series) -> tuple[U8, I64]:
@@ -46,17 +47,22 @@ def _has_joining(data: U8, offsets: I64, joining: Any) -> Any:
     """Which texts have a joining character."""
     out = np.zeros(len(offsets) - 1, np.bool_)
     for row in range(len(out)):
-        at, end = offsets[row], offsets[row + 1]
+        at, end, bits = np.uint64(offsets[row]), np.uint64(offsets[row + 1]), np.uint8(0)
+        for place in range(at, end):
+            bits |= data[place]
+        if bits < 0x80:  # ASCII only, as most are
+            continue
         while at < end:
             first = np.uint32(data[at])
             if first < 0x80:
-                at += 1
+                at += ONE
                 continue
             size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
             point = first & np.uint32(0x7F >> size)
-            for more in range(1, size):
-                point = (point << np.uint32(6)) | np.uint32(data[at + more] & 0x3F)
-            at += size
+            at += ONE
+            for _ in range(1, size):
+                point = (point << np.uint32(6)) | np.uint32(data[at] & 0x3F)
+                at += ONE
             if point < len(joining) and joining[point]:
                 out[row] = True
                 break

@@ -36,7 +36,7 @@ SAME_AS = {
 """Contractions whose other half is a stop word: they count as the word that remains."""
 
 NEGATION_FLAG = 4
-SLOTS = 1024
+SLOTS = 1024  # a power of 2
 
 
 @cache

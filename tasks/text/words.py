@@ -6,6 +6,7 @@ operators, signs, decimal points, currencies ("2+3" is not "2-3"; "1,000" is "10
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ NUMBER_FLAG = 1
 OPERATOR_FLAG = 2
 HASH_START = np.uint64(0x243F6A8885A308D3)
 HASH_FACTOR = np.uint64(0x9FB21C651E98DF25)
+ONE = np.uint64(1)  # places are unsigned: Numba asks of each signed one whether it counts from the end
 
 
 def tokenize(texts: pl.Series) -> tuple[U64, U8, I64]:
@@ -95,75 +97,85 @@ def _tokenize(
 
 
 @kernel
-def _decode(data: U8, at: int, end: int, folded: U32, classes: U8, expansions: U32, points: U32, kinds: U8) -> int:
+def _decode(data: U8, begin: int, end: int, folded: U32, classes: U8, expansions: U32, points: U32, kinds: U8) -> int:
     """UTF-8 to case-folded code points and their classes; returns how many."""
-    count = 0
-    while at < end:
+    at, last, count = np.uint64(begin), np.uint64(end), np.uint64(0)
+    while at < last:
         first = np.uint32(data[at])
-        if first < 0x80:
-            point, size = first, 1
-        elif first < 0xE0:
+        if first < 0x80:  # most are
+            points[count], kinds[count] = folded[first], classes[first]
+            count, at = count + ONE, at + ONE
+            continue
+        if first < 0xE0:
             point, size = first & np.uint32(0x1F), 2
         elif first < 0xF0:
             point, size = first & np.uint32(0x0F), 3
         else:
             point, size = first & np.uint32(0x07), 4
-        for more in range(1, size):
-            point = (point << np.uint32(6)) | np.uint32(data[at + more] & 0x3F)
-        at += size
+        at += ONE
+        for _ in range(1, size):
+            point = (point << np.uint32(6)) | np.uint32(data[at] & 0x3F)
+            at += ONE
         if point >= len(folded):
             points[count], kinds[count] = point, SINGLE
-            count += 1
+            count += ONE
             continue
         kind = classes[point]
         point = folded[point]
         if point < EXPANDED:
             points[count], kinds[count] = point, kind
-            count += 1
+            count += ONE
             continue
         for piece in expansions[point - EXPANDED]:
             if piece:
                 points[count], kinds[count] = piece, classes[piece]
-                count += 1
-    return count
+                count += ONE
+    return np.int64(count)
 
 
 @kernel
 def _split(points: U32, kinds: U8, count: int, hashes: U64, flags: U8, spans: I64, found: int) -> int:
     """Code points to words; returns the number of words so far."""
-    first, at = found, 0
-    while at < count:
+    first, at, last = found, np.uint64(0), np.uint64(count)
+    while at < last:
         kind, begin = kinds[at], at
         if kind == MAYBE:
-            kind = _decide(points, kinds, count, at, SPACE)
-        at += 1
+            kind = _decide(points, kinds, count, np.int64(at), SPACE)
+        at += ONE
         if kind in (SPACE, IGNORED):
             continue
         state = (HASH_START ^ np.uint64(points[begin])) * HASH_FACTOR
         flag = OPERATOR_FLAG if kind == OPERATOR else 0
         if kind in (LETTER, DIGIT):
             flag = NUMBER_FLAG if kind == DIGIT else 0
-            while at < count:
+            while at < last:
                 if kinds[at] == kind:
                     state = (state ^ np.uint64(points[at])) * HASH_FACTOR
+                elif kinds[at] == SPACE:
+                    break
                 elif kinds[at] != IGNORED and (
-                    kinds[at] != MAYBE or _decide(points, kinds, count, at, kind) != IGNORED
+                    kinds[at] != MAYBE or _decide(points, kinds, count, np.int64(at), kind) != IGNORED
                 ):
                     break
-                at += 1
-        hashes[found], flags[found] = mix(state), flag
-        if len(spans):
-            spans[found, 0], spans[found, 1] = begin, at
-        found += 1
+                at += ONE
+        found = _put(hashes, flags, spans, found, mix(state), flag, begin, at)
     if found > first:
         return found
-    for at in range(count):  # no words at all: the characters themselves
-        if points[at] > 32:
-            hashes[found], flags[found] = mix((HASH_START ^ np.uint64(points[at])) * HASH_FACTOR), 0
-            if len(spans):
-                spans[found, 0], spans[found, 1] = at, at + 1
-            found += 1
+    for only in range(count):  # no words at all: the characters themselves
+        if points[only] > 32:
+            state = (HASH_START ^ np.uint64(points[only])) * HASH_FACTOR
+            found = _put(hashes, flags, spans, found, mix(state), 0, only, only + 1)
     return found
+
+
+@kernel
+def _put(hashes: U64, flags: U8, spans: I64, found: int, value: Any, flag: int, begin: Any, end: Any) -> int:
+    """Write a word down; returns the number of words so far."""
+    place = np.uint64(found)
+    hashes[place], flags[place] = value, flag
+    if len(spans):
+        spans[place, 0], spans[place, 1] = begin, end
+    return found + 1
 
 
 @kernel

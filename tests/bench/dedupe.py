@@ -34,7 +34,7 @@ from tests.bench._table import show
 
 ROOT = Path(__file__).parents[2]
 GOALS = {"datasketch": 10, "rensa": 4, "datatrove": 60}
-RUNS = 3
+RUNS = 2
 KILLS = 10
 
 
