@@ -113,8 +113,8 @@ def compare(left: I64, right: I64, a: Rows, b: Rows, settings: DedupeSettings) -
     thresholds = settings.short_threshold, settings.long_threshold
 
     def work(part: slice) -> None:
-        places = left[part], right[part]
-        _compare(*places, *_arrays(a), *_arrays(b), *thresholds, similarity[part], duplicates[part])
+        out = similarity[part], duplicates[part]
+        _compare(left[part], right[part], *_arrays(a), *_arrays(b), *thresholds, *out)
 
     cores = os.cpu_count() or 1
     ends = [number * len(left) // cores for number in range(cores + 1)]

@@ -74,7 +74,7 @@ def _write_sketches(
 
 
 @kernel
-def _level(shingle: Any) -> int:
+def _level(shingle: Any) -> Any:
     """How many halvings a shingle survives: the zeros that its hash begins with."""
     level = ZEROS[shingle >> np.uint64(56)]
     if level == 8:
@@ -122,7 +122,7 @@ def _enter(shingles: U64, place: int, seen: I64) -> bool:
 
 
 @kernel
-def _sort_distinct(values: U32, first: int, last: int, mark: int, places: U64, room: U32) -> int:
+def _sort_distinct(values: U32, first: int, last: int, mark: int, places: U64, room: U32) -> Any:
     """Sort hashes and drop repeated ones, their `mark` bit aside: into buckets by first byte, then within."""
     begin, end = np.uint64(first), np.uint64(last)
     places[:] = 0

@@ -92,7 +92,7 @@ def _minhash(shingles: U64, offsets: I64, factors: U32, summands: U32, signature
                 factor, summand = factors[place], summands[place]
                 low = min(np.uint32(one * factor + summand), np.uint32(two * factor + summand))
                 high = min(np.uint32(three * factor + summand), np.uint32(four * factor + summand))
-                signature[place] = min(signature[place], min(low, high))
+                signature[place] = min(signature[place], low, high)
             at += np.uint64(4)
         while at < end:
             value = _fmix32(shingles[at])

@@ -97,7 +97,7 @@ def _tokenize(
 
 
 @kernel
-def _decode(data: U8, begin: int, end: int, folded: U32, classes: U8, expansions: U32, points: U32, kinds: U8) -> int:
+def _decode(data: U8, begin: int, end: int, folded: U32, classes: U8, expansions: U32, points: U32, kinds: U8) -> Any:
     """UTF-8 to case-folded code points and their classes; returns how many."""
     at, last, count = np.uint64(begin), np.uint64(end), np.uint64(0)
     while at < last:
@@ -151,10 +151,9 @@ def _split(points: U32, kinds: U8, count: int, hashes: U64, flags: U8, spans: I6
             while at < last:
                 if kinds[at] == kind:
                     state = (state ^ np.uint64(points[at])) * HASH_FACTOR
-                elif kinds[at] == SPACE:
-                    break
-                elif kinds[at] != IGNORED and (
-                    kinds[at] != MAYBE or _decide(points, kinds, count, np.int64(at), kind) != IGNORED
+                elif kinds[at] == SPACE or (
+                    kinds[at] != IGNORED
+                    and (kinds[at] != MAYBE or _decide(points, kinds, count, np.int64(at), kind) != IGNORED)
                 ):
                     break
                 at += ONE
@@ -179,7 +178,7 @@ def _put(hashes: U64, flags: U8, spans: I64, found: int, value: Any, flag: int, 
 
 
 @kernel
-def _decide(points: U32, kinds: U8, count: int, at: int, open_kind: int) -> int:
+def _decide(points: U32, kinds: U8, count: int, at: Any, open_kind: int) -> int:
     """What a mark that may bear meaning is here: part of a word (IGNORED), a word (OPERATOR), or a SPACE."""
     mark = points[at]
     before = kinds[at - 1] if at else SPACE
