@@ -4,11 +4,14 @@ A section belongs to the step of its name. Sections are small, because a step's 
 is not in it cannot change the output. Lists of models instead of dicts keep the UI's form usable.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import regex
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
+from configs.quality import MixSettings as MixSettings
+from configs.quality import ScoreSettings as ScoreSettings
+from configs.quality import SelectSettings as SelectSettings
 from configs.section import Section as Section
 from configs.sources import CollectSettings as CollectSettings
 from configs.sources import Format as Format
@@ -118,17 +121,6 @@ class SplitSettings(Section):
     validation_share: float = Field(default=0.05, ge=0, lt=1, description="Loss during training.")
 
 
-class ScoreSettings(Section):
-    """Step 4: what each row is worth, as columns."""
-
-    perplexity: bool = Field(default=True, description="Score by the base model's loss.")
-    ifd: bool = Field(default=False, description="Also score how much the prompt helps the answer; needs perplexity.")
-    reward: bool = Field(default=True, description="Train a small reward head on the feedback and score by it.")
-    min_feedback: int = Field(default=40, ge=2, description="Labels that the reward head needs at least.")
-    max_tokens: int = Field(default=256, ge=16, description="Tokens of a conversation that are scored.")
-    token_budget: int = Field(default=4096, ge=64, description="Tokens, padding included, of one forward pass.")
-
-
 class SynthesizeSettings(Section):
     """Step 6: more data than the users left."""
 
@@ -176,36 +168,6 @@ class SynthesizeSettings(Section):
         instructed = self.instructions + self.evolve + self.magpie + self.personas
         documented = self.backtranslate + self.document_questions
         return instructed + documented + self.regenerate + self.checked + self.translate + self.extend
-
-
-class SelectSettings(Section):
-    """What a row must be to be trained on."""
-
-    min_chars: int = Field(default=12, ge=0, description="Least characters of a conversation.")
-    max_repetition: float = Field(default=0.4, ge=0, le=1, description="Most repeated word 3-grams.")
-    max_symbol_share: float = Field(default=0.4, ge=0, le=1, description="Most symbols.")
-    perplexity_quantiles: tuple[float, float] = Field(
-        default=(0.01, 0.97), description="Rows outside, per language, are left out."
-    )
-    min_reward: float = Field(default=0.3, ge=0, le=1, description="Least reward; rows without one pass.")
-    drop_refusals: bool = Field(default=True, description="Leave out answers that refuse.")
-    drop_thumbs_down: bool = Field(default=True, description="An answer somebody disliked is never a target.")
-
-
-class MixSettings(Section):
-    """Step 7: what each training reads."""
-
-    select: SelectSettings = SelectSettings()
-    general_share: float = Field(default=0.1, ge=0, lt=1, description="Share of trained tokens against forgetting.")
-    max_synthetic_share: float = Field(default=0.3, ge=0, lt=1, description="Most synthetic share of trained tokens.")
-    max_rows: int = Field(default=20_000, ge=1, description="Most rows of a mixture, sampled by hash.")
-    min_rows: int = Field(default=8, ge=1, description="A stage with fewer new rows is skipped, with that reason.")
-
-    @model_validator(mode="after")
-    def _leave_room(self) -> Self:
-        if self.general_share + self.max_synthetic_share >= 1:
-            raise ValueError("general_share and max_synthetic_share together must be below 1: user rows need room")
-        return self
 
 
 class StageSettings(Section):

@@ -51,6 +51,9 @@ SCORES: Mapping[str, pl.DataType] = {
     "answer_loss": pl.Float64(),  # nats per token of the last answer, given what came before
     "ifd": pl.Float64(),  # answer_loss over the loss of the answer alone: near 1, the prompt does not help
     "reward": pl.Float64(),  # probability that a user likes the answer, 0 to 1; null without enough feedback
+    "scored_by": pl.String(),  # digest of the text and of all that the model's scores above depend on
+    "toxicity": pl.Float64(),  # probability that the text is toxic; null without a model for it
+    "judged_by": pl.String(),  # digest of the text and of the model that toxicity is from
 }
 
 
@@ -161,6 +164,14 @@ TABLES: Mapping[str, Table] = {
             **SCORES,
         },
     ),
+    "embeddings": Table(
+        "Where the text of a curated row lies among others; only with score.embedding_model.",
+        {
+            "model": pl.String(),  # digest of its configuration and weights: only vectors of one model can be compared
+            "key": pl.String(),  # keyed hash of model and text: an equal text is not embedded again
+            "vector": pl.List(pl.Float32()),  # of length 1
+        },
+    ),
     "synthetic": Table(
         "Generated conversations, with how they came about.",
         {
@@ -184,7 +195,7 @@ TABLES: Mapping[str, Table] = {
         "What somebody liked better: pairs, or single answers with a label.",
         {
             "kind": pl.String(),  # pair | label
-            "origin": pl.String(),  # edit | regenerate | comparison | thumb | best_of_n
+            "origin": pl.String(),  # edit | regenerate | comparison | thumb | rating | review | best_of_n
             "target_id": pl.String(),  # the interaction it is about
             "split": pl.String(),
             "prompt": MESSAGES,
@@ -192,6 +203,15 @@ TABLES: Mapping[str, Table] = {
             "rejected": pl.String(),
             "label": pl.Boolean(),  # for labels: liked, of the answer in `chosen`
             "model": pl.String(),  # who wrote the rejected answer
+        },
+    ),
+    "reviews": Table(
+        "What people decided about rows when they looked at them; the newest decision on a row counts.",
+        {
+            "target_id": pl.String(),
+            "decision": pl.String(),  # keep | drop
+            "reviewer": pl.String(),
+            "decided_at": TIME,
         },
     ),
     "mixtures": Table(

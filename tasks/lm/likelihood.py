@@ -83,7 +83,7 @@ def features(
     with torch.inference_mode(), _stopping_in_the_middle(lm.model):
         for batch in progress(batches, len(batches), label, "batches"):
             chosen = [rows[index] for index in batch]
-            ids = _padded([row.input_ids for row in chosen], lm.tokenizer.pad_token_id).to(lm.device)
+            ids = padded([row.input_ids for row in chosen], lm.tokenizer.pad_token_id).to(lm.device)
             try:
                 lm.model.base_model(input_ids=ids, use_cache=False)
             except _MiddleError as reached:
@@ -131,9 +131,9 @@ def length_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[i
 
 def _forward(lm: LanguageModel, rows: Sequence[Encoded], *, pooled: bool) -> tuple[np.ndarray, np.ndarray | None]:
     """Text loss, text tokens, answer loss, answer tokens (4 x rows), and pooled states (rows x hidden)."""
-    ids = _padded([row.input_ids for row in rows], lm.tokenizer.pad_token_id).to(lm.device)
-    text = _padded([row.text for row in rows], False).to(lm.device)
-    answer = _padded([row.answer for row in rows], False).to(lm.device)
+    ids = padded([row.input_ids for row in rows], lm.tokenizer.pad_token_id).to(lm.device)
+    text = padded([row.text for row in rows], False).to(lm.device)
+    answer = padded([row.answer for row in rows], False).to(lm.device)
     out = lm.model.base_model(input_ids=ids, use_cache=False, output_hidden_states=pooled)
     hidden = out.last_hidden_state
 
@@ -149,7 +149,7 @@ def _forward(lm: LanguageModel, rows: Sequence[Encoded], *, pooled: bool) -> tup
 
 def _pooled(hidden: torch.Tensor, rows: Sequence[Encoded]) -> np.ndarray:
     """The mean of hidden states (rows x length x hidden) over each row's answer."""
-    weights = _padded([row.answer for row in rows], False).to(hidden)
+    weights = padded([row.answer for row in rows], False).to(hidden)
     mean = torch.einsum("blh,bl->bh", hidden, weights) / weights.sum(1, keepdim=True).clamp(min=1)
     return np.asarray(mean.float().cpu().numpy())
 
@@ -176,6 +176,7 @@ def logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def _padded(rows: Sequence[Sequence[int]] | Sequence[Sequence[bool]], fill: int | bool) -> torch.Tensor:
+def padded(rows: Sequence[Sequence[int]] | Sequence[Sequence[bool]], fill: int | bool) -> torch.Tensor:
+    """Rows of different lengths as one tensor (rows x longest), filled up at their ends."""
     tensors = [torch.tensor(row) for row in rows]
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=fill)

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from configs.mistake import Mistake
+from storage.snapshot import digest
 from tasks.lm.template import template_hash
 
 SMOLLM2 = "smollm2"
@@ -71,6 +72,13 @@ def resolve(name_or_path: str | Path) -> Path:
             f'No model folder {folder}: set model_name_or_path to a folder with config.json, a hub name, or "smollm2".'
         )
     return _from_hub(name)
+
+
+def model_identity(folder: Path) -> str:
+    """A short name for a model's configuration and weights: scores of different models must not be compared."""
+    marks = [(folder / "config.json").read_bytes()]
+    marks += [f"{file.name}:{file.stat().st_size}".encode() for file in sorted(folder.glob("*.safetensors"))]
+    return digest(*marks)
 
 
 def load(name_or_path: str | Path) -> LanguageModel:

@@ -1,7 +1,6 @@
 """A mixture: exactly the rows that one training reads, with a manifest that says where they come from."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,8 @@ from storage.registry import models
 from storage.snapshot import digest
 from tasks.lm.load import load_tokenizer
 from tasks.lm.template import template_hash
+from tasks.mix.baselines import compare
+from tasks.mix.rip import rip
 from tasks.mix.select import conversations, judgements
 from tasks.mix.share import Part, take
 from tasks.mix.views import (
@@ -30,6 +31,8 @@ from tasks.mix.views import (
 VIEWS = {"cpt": text_view, "sft": answer_view, "dpo": pair_view, "kto": label_view}
 JUDGED = ("dpo", "kto")
 """Stages that learn from preferences."""
+EXAMPLES = 3
+"""Rows that the manifest names for each rule."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,22 @@ def make_mixture(
     template = template_hash(tokens.tokenizer)
     if stage in JUDGED:
         settings = settings.model_copy(update={"general_share": 0.0})  # nobody compares answers of the general set
-        candidates = judgements(lake, stage, batch, settings.max_rows, seed)
+        candidates = judgements(lake, stage, batch, settings.select, settings.max_rows, seed)
         texts = judged_texts(lake, batch, candidates.rows)
     else:
         candidates = conversations(lake, stage, batch, settings.select, settings.max_rows, seed)
         texts = conversation_texts(lake, stage, batch, candidates.rows)
-    views, left_out = make_views(texts, lambda row: VIEWS[stage](row, tokens))
-    taken, parts = take(views, settings)
+    views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
+    poor, rip_notes = (
+        rip(lake, texts.join(views, on="id", how="semi"), settings.select.rip)
+        if stage == "dpo"
+        else (refused.clear(), {})
+    )
+    taken, parts = take(views.join(poor, on="id", how="anti", maintain_order="left"), settings)
     taken = taken.sort("order")
-    dropped = Counter(candidates.dropped) + left_out + Counter({"beyond_share": views.height - taken.height})
+    beyond = views.join(pl.concat([taken.select("id"), poor.select("id")]), on="id", how="anti")
+    left_out = pl.concat([candidates.left_out, refused, poor, beyond.select("id", reason=pl.lit("beyond_share"))])
+    dropped = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
     rows = taken.drop("part", "order", "from_batch").with_columns(stage=pl.lit(stage))
     name = digest(stage, template, *(json.dumps(row, sort_keys=True) for row in rows.iter_rows(named=True)))
     manifest = {
@@ -96,10 +106,20 @@ def make_mixture(
         "parts": {part: _described(figures, int(rows["trained_tokens"].sum())) for part, figures in parts.items()},
         "sources": _by(taken, "source"),
         "batches": _by(taken, "from_batch"),
-        "dropped": dict(sorted(dropped.items())),
+        "dropped": dropped,
+        "examples": _examples(left_out, seed),
+        "notes": {**candidates.notes, **rip_notes},
+        "baselines": compare(candidates.pool, taken.filter(pl.col("part") == "user")["id"], seed),
     }
     fresh = taken.filter(pl.col("part") != "general", ~pl.col("id").is_in(_learned(lake, stage, model)))
     return Mixed(name, rows, manifest, rows.height + sum(dropped.values()), dropped, fresh.height)
+
+
+def _examples(left_out: pl.DataFrame, seed: int) -> dict[str, list[str]]:
+    """Ids of a few rows that each rule leaves out; never texts, which erasure could not reach here."""
+    order = pl.Series("order", [digest(str(seed), name) for name in left_out["id"]], dtype=pl.String)
+    few = left_out.with_columns(order).sort("order").group_by("reason").agg(pl.col("id").head(EXAMPLES))
+    return dict(few.sort("reason").iter_rows())
 
 
 def _described(part: Part, total: int) -> dict[str, Any]:

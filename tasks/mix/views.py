@@ -1,6 +1,5 @@
 """From chosen rows to what a trainer reads: text, prompt and completion, or prompt, chosen and rejected."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from tasks.text.conversation import dialogue, user_text
 
 View = dict[str, Any]
 """The columns of a mixture that a stage reads, with `tokens` and `trained_tokens`."""
+LEFT_OUT = {"id": pl.String(), "reason": pl.String()}
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ def judged_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFra
 
 def make_views(
     rows: pl.DataFrame, view: Callable[[Mapping[str, Any]], View | str]
-) -> tuple[pl.DataFrame, Counter[str]]:
-    """Turn rows into mixture rows; those for which `view` gives a reason instead are counted by it."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Turn rows into mixture rows; and `id`, `reason` of those for which `view` gives a reason instead."""
     made: list[View] = []
-    dropped: Counter[str] = Counter()
+    left_out: list[tuple[str, str]] = []
     for row in progress(rows.iter_rows(named=True), rows.height, "mix: counting tokens", "rows"):
         result = "in_holdout" if row["in_holdout"] else view(row)
         if isinstance(result, str):
-            dropped[result] += 1
+            left_out.append((row["id"], result))
         else:
             keys = {name: row[name] for name in ("id", "part", "source", "order")}
             made.append(keys | {"from_batch": row["batch"]} | result)
@@ -79,7 +79,7 @@ def make_views(
     schema = {name: pl.String() for name in ("id", "part", "order", "from_batch")} | {
         name: kind for name, kind in columns.items() if name != "stage"
     }
-    return pl.DataFrame(made, schema=schema), dropped
+    return pl.DataFrame(made, schema=schema), pl.DataFrame(left_out, schema=LEFT_OUT, orient="row")
 
 
 def text_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:

@@ -2,8 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 import polars as pl
 from prefect import task
@@ -11,12 +9,11 @@ from prefect import task
 from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
-from storage.snapshot import Snapshot, digest
-from tasks.lm.load import LanguageModel, load
+from storage.snapshot import Snapshot
 from tasks.score import signals
-from tasks.score.by_model import score_by_model
-from tasks.score.resume import in_parts
-from tasks.score.reward import reward_head
+from tasks.score.domains import with_domains
+from tasks.score.embeddings import embeddings
+from tasks.score.models import model_scores
 from tasks.score.sealed import sealed_rows
 from tasks.text.conversation import last_answer, whole_text
 
@@ -45,11 +42,15 @@ def score(
             symbol_share=signals.symbol_share(text),
             refusal=signals.refusal(answer),
         )
-        if rows.height and (settings.perplexity or settings.reward):
-            by_model = _by_model(lake, scored, folder, scrubbed.batch, settings, model, seed)
-            scored = pl.concat([scored, by_model], how="horizontal")
+        by_models = model_scores(lake, rows, folder, scrubbed.batch, settings, model, seed) if rows.height else []
+        scored = pl.concat([scored, *by_models], how="horizontal")
+        sides = {"sealed": sealed_rows(rows, lake.secret())}
+        if settings.embedding_model is not None:
+            sides["embeddings"] = embeddings(lake, rows, settings.embedding_model)
+        if settings.topics_as_domains:
+            scored = with_domains(lake, scored, sides["embeddings"], seed)
         books = Books(rows.height + repeats, {"curated": rows.height, "duplicates": repeats})
-        return StepOutput(scored, books, sides={"sealed": sealed_rows(rows, lake.secret())})
+        return StepOutput(scored, books, sides=sides)
 
     snapshot = run_step(
         lake,
@@ -76,23 +77,3 @@ def unique_rows(lake: Lake, scrubbed: Snapshot) -> tuple[pl.DataFrame, int]:
     sides = lake.read("splits").select("id", "split").unique("id")
     rows = unique.join(sides, on="id", how="left").sort("id").collect()
     return rows, everything.height - rows.height
-
-
-def _by_model(
-    lake: Lake, rows: pl.DataFrame, folder: Path, batch: str, settings: ScoreSettings, model: str, seed: int
-) -> pl.DataFrame:
-    """The model's scores of `rows`; no columns when there is nothing to calculate. The model is loaded when needed."""
-
-    @cache
-    def open_model() -> LanguageModel:
-        return load(model)
-
-    head = reward_head(lake, batch, model, open_model, settings, seed) if settings.reward else None
-    if head is None and not settings.perplexity:
-        return pl.DataFrame()
-
-    def score_part(part: pl.DataFrame, label: str) -> pl.DataFrame:
-        return score_by_model(open_model(), part["messages"].to_list(), settings, head, label)
-
-    identity = digest(model, settings.model_dump_json(), b"" if head is None else head.weights.tobytes())
-    return in_parts(rows.select("id", "messages"), folder, identity, score_part)

@@ -1,0 +1,53 @@
+"""Rules over the scores of a row, each an expression that says whether it is left out. A missing score passes."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from configs.quality import Quantiles, SelectSettings
+
+LEAST_FOR_QUANTILES = 50
+"""Rows that a slice needs before its scores have quantiles worth the name."""
+
+LOW_IS_BETTER = ("repetition", "symbol_share", "perplexity", "answer_loss", "toxicity")
+
+
+def score_rules(settings: SelectSettings, *, answers: bool) -> Mapping[str, pl.Expr]:
+    """The rules by the reason that they give, in the order in which they are tried.
+
+    Args:
+        settings: their thresholds.
+        answers: whether the answer is what is trained on.
+    """
+    rules = {
+        "repetitive": pl.col("repetition") > settings.max_repetition,
+        "symbols": pl.col("symbol_share") > settings.max_symbol_share,
+        "toxic": pl.col("toxicity") > settings.max_toxicity,
+        "perplexity": _outside(
+            Quantiles(score="perplexity", low=settings.perplexity_quantiles[0], high=settings.perplexity_quantiles[1])
+        ),
+    }
+    if answers:
+        rules["refusal"] = pl.col("refusal") & settings.drop_refusals
+        rules["low_reward"] = pl.col("reward") < settings.min_reward
+    for limit in settings.thresholds:
+        value = pl.col(limit.score)
+        below = value < limit.least if limit.least is not None else pl.lit(False)
+        above = value > limit.most if limit.most is not None else pl.lit(False)
+        rules[f"{limit.score}_threshold"] = rules.get(f"{limit.score}_threshold", pl.lit(False)) | below | above
+    return rules | {f"{limits.score}_quantiles": _outside(limits) for limits in settings.quantiles}
+
+
+def better_first(score: str) -> pl.Expr:
+    """A key to sort by, descending: the best rows first, those without this score last."""
+    value = -pl.col(score) if score in LOW_IS_BETTER else pl.col(score)
+    return value.cast(pl.Float64).fill_null(float("-inf"))
+
+
+def _outside(limits: Quantiles) -> pl.Expr:
+    """Whether a score lies outside the quantiles of its slice."""
+    value, slices = pl.col(limits.score), [] if limits.slice == "none" else [limits.slice]
+    over = [*slices, pl.lit(1)]
+    enough = value.count().over(over) >= LEAST_FOR_QUANTILES
+    low, high = value.quantile(limits.low).over(over), value.quantile(limits.high).over(over)
+    return enough & ((value < low) | (value > high))

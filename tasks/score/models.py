@@ -1,0 +1,94 @@
+"""All scores that models give the rows of a batch; each text once per model, and a model is loaded when needed."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from configs.settings import ScoreSettings
+from storage.lake import Lake
+from storage.snapshot import digest
+from tasks.lm.classify import load_classifier, probabilities
+from tasks.lm.load import LanguageModel, load, model_identity, resolve
+from tasks.score.by_model import score_by_model
+from tasks.score.resume import in_parts
+from tasks.score.reuse import reuse
+from tasks.score.reward import reward_head
+from tasks.text.conversation import dialogue
+
+LIKELIHOOD = ("reward", "perplexity", "answer_loss", "ifd")
+DEPENDS_ON = {"perplexity", "ifd", "reward", "max_tokens"}
+
+
+def model_scores(
+    lake: Lake, rows: pl.DataFrame, folder: Path, batch: str, settings: ScoreSettings, model: str, seed: int
+) -> list[pl.DataFrame]:
+    """The models' scores of `rows`, one frame a model; none when there is nothing to calculate.
+
+    Args:
+        lake: where the feedback is that a reward head learns from, and what was scored before.
+        rows: `id`, `messages`.
+        folder: where finished parts of long work are kept.
+        batch: whose rows these are.
+        settings: which scores.
+        model: of perplexity and reward.
+        seed: of the reward head.
+    """
+    known = lake.read("curated", batch=batch, step="score").collect()
+    likelihood = _likelihood(lake, rows, known, folder, batch, settings, model, seed)
+    toxicity = _toxicity(rows, known, folder, settings) if settings.toxicity_model else None
+    return [scores for scores in (likelihood, toxicity) if scores is not None]
+
+
+def _likelihood(
+    lake: Lake,
+    rows: pl.DataFrame,
+    known: pl.DataFrame,
+    folder: Path,
+    batch: str,
+    settings: ScoreSettings,
+    model: str,
+    seed: int,
+) -> pl.DataFrame | None:
+    @cache
+    def open_model() -> LanguageModel:
+        return load(model)
+
+    head = reward_head(lake, batch, model, open_model, settings, seed) if settings.reward else None
+    if head is None and not settings.perplexity:
+        return None
+
+    def score_part(part: pl.DataFrame, label: str) -> pl.DataFrame:
+        return score_by_model(open_model(), part["messages"].to_list(), settings, head, label)
+
+    weights = b"" if head is None else head.weights.tobytes()
+    identity = digest(model_identity(resolve(model)), settings.model_dump_json(include=DEPENDS_ON), weights)
+    keyed = rows.select("id", "messages", key=_keys(identity, rows))
+    before = known.select(*LIKELIHOOD, key="scored_by").drop_nulls("key")
+    found = reuse(keyed, before, lambda some: in_parts(some.drop("key"), folder, identity, score_part))
+    return found.with_columns(scored_by=keyed["key"])
+
+
+def _toxicity(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: ScoreSettings) -> pl.DataFrame:
+    name = str(settings.toxicity_model)
+    open_classifier = cache(lambda: load_classifier(name))
+
+    def judge(part: pl.DataFrame, _label: str) -> pl.DataFrame:
+        texts = part.select(dialogue())["messages"].to_list()
+        found = probabilities(
+            open_classifier(), texts, "toxic", max_tokens=settings.max_tokens, token_budget=settings.token_budget
+        )
+        return pl.DataFrame({"toxicity": found}).fill_nan(None)
+
+    identity = digest(model_identity(resolve(name)), str(settings.max_tokens))
+    keyed = rows.select("id", "messages", key=_keys(identity, rows))
+    before = known.select("toxicity", key="judged_by").drop_nulls("key")
+    found = reuse(keyed, before, lambda some: in_parts(some.drop("key"), folder, identity, judge))
+    return found.with_columns(judged_by=keyed["key"])
+
+
+def _keys(identity: str, rows: pl.DataFrame) -> pl.Series:
+    """What the scores of each row depend on: text, and `identity` of all else."""
+    texts = (json.dumps(messages, sort_keys=True) for messages in rows["messages"].to_list())
+    return pl.Series("key", [digest(identity, text) for text in texts], dtype=pl.String)
