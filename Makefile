@@ -43,6 +43,6 @@ vllm-cpu: ## an environment with vLLM for the CPU
 	@bash deploy/vllm-cpu.sh
 
 clean: ## remove the quickstart's lake
-	rm -rf lake lake.secret
+	rm -rf lake lake.secret lake.spool
 
 .PHONY: help install model quickstart status ui lint test vllm-cpu clean

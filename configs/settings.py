@@ -13,6 +13,7 @@ from configs.quality import MixSettings as MixSettings
 from configs.quality import ScoreSettings as ScoreSettings
 from configs.quality import SelectSettings as SelectSettings
 from configs.section import Section as Section
+from configs.sources import CollectorSettings as CollectorSettings
 from configs.sources import CollectSettings as CollectSettings
 from configs.sources import Format as Format
 from configs.sources import Source as Source

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from configs.load import load
+from configs.load import load, override, parse
 from configs.mistake import Mistake
 from configs.settings import Settings
 from flows.batches import unfinished_batches
@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # their frames would show users' texts
 )
+LOOPBACK = "127.0.0.1"
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 ConfigArgument = Annotated[Path, typer.Argument(help="Config file, such as configs/quickstart.yaml.")]
@@ -64,6 +65,36 @@ def curate(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool
 
     for snapshot in flow(settings):
         print_funnel(console, Lake(settings.lake), snapshot.batch)
+
+
+@app.command()
+def collector(
+    config: Annotated[Path | None, typer.Argument(help="Config file; by default the lake is ./lake.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than the loopback need API keys.")] = LOOPBACK,
+    port: Annotated[int, typer.Option(help="Port; 4318 is OpenTelemetry's, 0 takes a free one.")] = 4318,
+    overrides: SetOption = None,
+) -> None:
+    """Take interactions, feedback and OpenTelemetry traces over HTTP, for the next `run` to collect."""
+    from tasks.collect.http.serve import serve
+
+    settings = _settings(config, overrides) if config else parse(override({}, overrides or []), "--set")
+
+    def ready(address: str, spool: str) -> None:
+        console.print(f"Collecting on [bold]{address}[/] into {spool}. Ctrl-C ends it.", soft_wrap=True)
+
+    serve(Lake(settings.lake), settings.collect, host, port, ready)
+
+
+@app.command()
+def new_key(name: Annotated[str, typer.Argument(help="Who will send with it, such as web-app.")]) -> None:
+    """Make an API key for the collector; only its hash is to be kept."""
+    from tasks.collect.http.keys import new_key as make
+
+    key, line = make(name)
+    console.print(f"The key, for the application; it is not shown again:\n  {key}", soft_wrap=True, highlight=False)
+    console.print(
+        f"Its line, for collect.http.keys_file or FLYWHEEL_COLLECTOR_KEYS:\n  {line}", soft_wrap=True, highlight=False
+    )
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,25 @@ class File:
 
     def digest(self, end: int) -> str:
         """What the first `end` bytes are known by: hashes of their beginning and of their end, 64 KiB each."""
-        return f"{self.head(end)}-{_hash(self.read(max(0, end - SAMPLE), end))}"
+        return f"{self.heads([end])[end]}-{_hash(self.read(max(0, end - SAMPLE), end))}"
 
-    def head(self, end: int) -> str:
-        """The first half of `digest`: equal for every `end` beyond 64 KiB, so that it sorts out strangers cheaply."""
-        return _hash(self.read(0, min(SAMPLE, end)))
+    def heads(self, ends: Iterable[int]) -> dict[int, str]:
+        """The first halves of the digests for many `ends`, from one read: they sort out strangers cheaply."""
+        data, state, done = self.read(0, SAMPLE), _blake(), 0
+        found: dict[int, str] = {}
+        for end in sorted(set(ends)):
+            state.update(data[done : min(end, SAMPLE)])
+            done = max(done, min(end, SAMPLE))
+            found[end] = state.hexdigest()
+        return found
+
+
+def _blake(data: bytes = b"") -> "hashlib.blake2b":
+    return hashlib.blake2b(data, digest_size=12)
 
 
 def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=12).hexdigest()
+    return _blake(data).hexdigest()
 
 
 def files(source: Source) -> list[File]:

@@ -110,15 +110,27 @@ def _take(intake: Intake, source: Source, found: Found, settings: CollectSetting
     Raises:
         BadRecord: all of it cannot be used; nothing was added.
     """
-    if isinstance(found.value, BadRecord):
-        raise found.value
-    items = parse(found.value, source.format)
-    taken = [_row(source, item, found.value, settings) for item in items if isinstance(item, Conversation)]
-    judged = list(_judgements(source, [item for item in items if isinstance(item, Feedback)], taken))
-    intake.read += len(taken) + len(judged)
-    intake.rows += taken
+    rows, judged, bad = understood(source, found.value, settings)
+    intake.read += len(rows) + len(judged)
+    intake.rows += rows
     intake.feedback += judged
-    return [item for item in items if isinstance(item, BadRecord)]
+    return bad
+
+
+def understood(
+    source: Source, record: Any, settings: CollectSettings
+) -> tuple[list[Row], list[Judgement], list[BadRecord]]:
+    """What a record holds: rows, feedback, and the parts of it that cannot be used.
+
+    Raises:
+        BadRecord: all of it cannot be used.
+    """
+    if isinstance(record, BadRecord):
+        raise record
+    items = parse(record, source.format)
+    rows = [_row(source, item, record, settings) for item in items if isinstance(item, Conversation)]
+    judged = list(_judgements(source, [item for item in items if isinstance(item, Feedback)], rows))
+    return rows, judged, [item for item in items if isinstance(item, BadRecord)]
 
 
 def _row(source: Source, found: Conversation, record: Mapping[str, Any], settings: CollectSettings) -> Row:

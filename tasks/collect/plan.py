@@ -18,7 +18,7 @@ from storage.lake import Lake, LakeError
 from storage.publish import ATTEMPTS, conform
 from storage.snapshot import digest
 from tasks.collect.containers import COMPRESSIONS, container, whole_lines
-from tasks.collect.files import SAMPLE, File
+from tasks.collect.files import File
 
 log = logging.getLogger(__name__)
 STEP = "collect"
@@ -145,16 +145,9 @@ def _of_file(source: Source, file: File, seen: int, limit: int) -> Iterator[Piec
 
 def _seen(file: File, ends: set[tuple[int, str]]) -> int:
     """How many bytes of a file were planned before, under whatever name."""
-    heads: dict[int, str] = {}
-    for end, known in sorted(ends, reverse=True):
-        if end > file.size:
-            continue
-        size = min(end, SAMPLE)
-        if size not in heads:
-            heads[size] = file.head(size)
-        if known.startswith(heads[size]) and file.digest(end) == known:
-            return end
-    return 0
+    within = [(end, known) for end, known in sorted(ends, reverse=True) if end <= file.size]
+    heads = file.heads(end for end, _ in within)
+    return next((end for end, known in within if known.startswith(heads[end]) and file.digest(end) == known), 0)
 
 
 def _limited(pieces: Iterator[Piece], limit: int) -> list[Piece]:

@@ -26,6 +26,7 @@ from tasks.collect.record import (
     word,
 )
 
+GEN_AI = "gen_ai."
 EVALUATION = "gen_ai.evaluation.result"
 INNER = {"invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "embeddings"}
 """Operations that hold no answer of a model, or only repeat those of the spans inside them."""
@@ -48,6 +49,26 @@ def parse_opentelemetry(record: Record) -> Iterable[Item | BadRecord]:
         attributes = _attributes(entry)
         name = entry.get("eventName") or attributes.get("event.name")
         yield from _tried(_evaluation if name == EVALUATION else _operation, entry, attributes)
+
+
+def spans(record: Record) -> Iterator[dict[str, Any]]:
+    """All spans of an export request.
+
+    Raises:
+        BadRecord: it is none.
+    """
+    return _entries(record, "resourceSpans", "scopeSpans", "spans")
+
+
+def is_told(span: Record) -> bool:
+    """Whether a span may hold an answer of a model or an evaluation; most spans of an application do not."""
+    attributes = _attributes(span)
+    if word(attributes.get("gen_ai.operation.name")) not in INNER and any(key.startswith(GEN_AI) for key in attributes):
+        return True
+    events = span.get("events")
+    return isinstance(events, list) and any(
+        isinstance(event, dict) and event.get("name") == EVALUATION for event in events
+    )
 
 
 def _entries(record: Record, *path: str) -> Iterator[dict[str, Any]]:
@@ -75,7 +96,7 @@ def _tried(parse: Any, entry: Record, attributes: Mapping[str, Any]) -> Iterator
 
 def _operation(span: Record, attributes: Mapping[str, Any]) -> Iterator[Item]:
     operation = word(attributes.get("gen_ai.operation.name"))
-    if operation in INNER or not any(key.startswith("gen_ai.") for key in attributes):
+    if operation in INNER or not any(key.startswith(GEN_AI) for key in attributes):
         return
     asked = _messages(attributes.get("gen_ai.input.messages"))
     answers = _messages(attributes.get("gen_ai.output.messages"))
@@ -93,7 +114,7 @@ def _operation(span: Record, attributes: Mapping[str, Any]) -> Iterator[Item]:
         user=word(first(attributes, "user.id", "enduser.id")),
         model=word(first(attributes, "gen_ai.response.model", "gen_ai.request.model")),
         tools=json_text(attributes.get("gen_ai.tool.definitions")),
-        metadata={key: value for key, value in attributes.items() if not key.startswith("gen_ai.")}
+        metadata={key: value for key, value in attributes.items() if not key.startswith(GEN_AI)}
         | kept(attributes, ["gen_ai.provider.name"]),
     )
 

@@ -1,0 +1,263 @@
+"""The collector as its senders meet it: real requests to a real server."""
+
+import gzip
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from google.rpc.status_pb2 import Status
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from configs.settings import CollectSettings
+from storage.lake import Lake
+from storage.snapshot import digest
+from tasks.collect.http.spool import LOOK_SECONDS
+from tasks.collect.run import collect_new
+from tests.tasks.collect.collectors import Forks
+from tests.tasks.collect.samples import SAMPLES, SPAN
+
+LOG = SAMPLES["openai_log"][0]
+THUMB = {"target_id": "chatcmpl-1", "kind": "thumb", "value": 1, "timestamp": "2026-04-20T10:00:00Z"}
+LIMIT = 20_000
+PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def sender(forks: Forks, lake: Lake) -> Iterator[httpx.Client]:
+    with forks.collector(lake, {"max_request_bytes": LIMIT}) as address, httpx.Client(base_url=address) as client:
+        yield client
+
+
+def spooled(lake: Lake) -> list[dict]:
+    files = sorted(Path(lake.path() + ".spool").glob("*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def collected(lake: Lake, table: str = "interactions") -> list[dict]:
+    collect_new(lake, CollectSettings())
+    return lake.read(table).collect().to_dicts()
+
+
+def test_a_record_a_list_and_lines_are_taken_as_they_came(sender, lake):
+    pages = SAMPLES["document"]
+    answers = [
+        sender.post("/v1/interactions", json=LOG),
+        sender.post("/v1/interactions", json=SAMPLES["langfuse"]),
+        sender.post(
+            "/v1/interactions",
+            content="\n".join(map(json.dumps, pages)) + "\n",
+            headers={"content-type": "application/x-ndjson"},
+        ),
+        sender.post("/v1/feedback", json=THUMB),
+    ]
+    assert [answer.status_code for answer in answers] == [202] * 4
+    assert [answer.json()["accepted"] for answer in answers] == [1, len(SAMPLES["langfuse"]), len(pages), 1]
+    assert spooled(lake) == [LOG, *SAMPLES["langfuse"], *pages, THUMB]
+
+
+def test_each_bad_record_of_a_batch_is_named_and_the_good_ones_are_kept(sender, lake):
+    batch = [LOG, {"messages": []}, 3, {**LOG, "consent": "perhaps"}, {"question": "Why?", "answer": "So."}]
+    answer = sender.post("/v1/interactions", json=batch)
+    assert answer.status_code == 202
+    assert answer.json() == {
+        "accepted": 2,
+        "rejected": [
+            {"index": 1, "status": 422, "reason": "there are no messages"},
+            {"index": 2, "status": 422, "reason": "the record is no object"},
+            {"index": 3, "status": 422, "reason": "consent is 'perhaps', neither true nor false"},
+        ],
+    }
+    assert spooled(lake) == [batch[0], batch[4]]
+    lines = "\n".join(["{broken", json.dumps(LOG)])
+    answer = sender.post("/v1/interactions", content=lines, headers={"content-type": "application/x-ndjson"})
+    assert answer.json()["rejected"][0]["index"] == 0
+    assert "not JSON" in answer.json()["rejected"][0]["reason"]
+
+
+def test_nothing_usable_is_422_and_feedback_takes_feedback_only(sender, lake):
+    refused = sender.post("/v1/feedback", json=[LOG, {"target_id": "a", "kind": "applause"}])
+    assert refused.status_code == 422
+    assert [one["reason"].split(":")[0] for one in refused.json()["rejected"]] == [
+        "it is no feedback",
+        "feedback of the kind 'applause'; known are thumb, rating, edit, regenerate, comparison, comment",
+    ]
+    assert spooled(lake) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "words"),
+    [
+        (b"{", {"content-type": "application/json"}, 400, "not JSON"),
+        (b"{}", {"content-type": "text/plain"}, 415, "application/json"),
+        (b"{}", {"content-type": "application/json", "content-encoding": "br"}, 415, "gzip"),
+        (b"no gzip", {"content-type": "application/json", "content-encoding": "gzip"}, 400, "no whole gzip"),
+        (b" " * (LIMIT + 1), {"content-type": "application/json"}, 413, "20,000 bytes"),
+        (
+            gzip.compress(b" " * 50 * LIMIT),
+            {"content-type": "application/json", "content-encoding": "gzip"},
+            413,
+            "20,000 bytes",
+        ),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_in_one_sentence(sender, content, headers, status, words):
+    answer = sender.post("/v1/interactions", content=content, headers=headers)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+
+
+def test_a_body_without_a_length_is_cut_off_at_the_limit(sender):
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(10_000):
+            sent += 10_000
+            yield b" " * 10_000
+
+    try:
+        answer = sender.post("/v1/interactions", content=endless(), headers={"content-type": "application/json"})
+    except httpx.WriteError:  # the connection was closed while we were still sending
+        pass
+    else:
+        assert answer.status_code == 413
+    assert sent < 50_000_000
+    assert sender.get("/healthz").json() == {"status": "ok"}
+
+
+def test_gzip_is_unpacked(sender, lake):
+    packed = gzip.compress(json.dumps(LOG).encode())
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert sender.post("/v1/interactions", content=packed, headers=headers).status_code == 202
+    assert spooled(lake) == [LOG]
+
+
+def test_metrics_count_what_became_of_records(sender):
+    sender.post("/v1/interactions", json=[LOG, 3])
+    shown = sender.get("/metrics").text
+    assert 'flywheel_collector_records_total{outcome="accepted",route="interactions"} 1.0' in shown
+    assert 'flywheel_collector_records_total{outcome="rejected",route="interactions"} 1.0' in shown
+    assert 'flywheel_collector_requests_total{route="interactions",status="202"} 1.0' in shown
+    size = next(line for line in shown.splitlines() if line.startswith("flywheel_collector_spool_bytes"))
+    assert float(size.split()[1]) > 100
+
+
+def test_only_who_has_a_key_may_send(forks, lake, tmp_path):
+    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("in-file", "in-variable")}
+    (tmp_path / "keys").write_text(f"# who may send\nweb-app {hashes['in-file']}\n")
+    settings = {"keys_file": str(tmp_path / "keys")}
+    variable = f"other-app {hashes['in-variable']}"
+    given = [
+        None,
+        "Bearer wrong",
+        "Basic in-file",
+        f"Bearer {hashes['in-file']}",
+        "Bearer in-file",
+        "bearer in-variable",
+    ]
+    headers = [{"authorization": value} if value else {} for value in given]
+    collector = forks.collector(lake, settings, FLYWHEEL_COLLECTOR_KEYS=variable)
+    with collector as address, httpx.Client(base_url=address) as client:
+        codes = [client.post("/v1/interactions", json=LOG, headers=one).status_code for one in headers]
+        assert client.get("/healthz").status_code == 200
+        traces = client.post("/v1/traces", content=b"", headers=PROTOBUF)
+    assert codes == [401, 401, 401, 401, 202, 202]
+    assert traces.status_code == 401
+    assert "Bearer KEY" in Status.FromString(traces.content).message
+
+
+@pytest.mark.parametrize("compression", [Compression.Gzip, Compression.NoCompression])
+def test_an_application_that_opentelemetry_instruments_only_points_its_exporter_here(sender, lake, compression):
+    provider = TracerProvider()
+    address = f"{sender.base_url}/v1/traces"
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(address, compression=compression)))
+    tracer = provider.get_tracer("app")
+    asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Where is the key?"}]}])
+    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "Under the mat."}]}])
+    with tracer.start_as_current_span("GET /chat"), tracer.start_as_current_span("chat m") as span:
+        attributes = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": asked, "gen_ai.output.messages": said}
+        span.set_attributes({**attributes, "gen_ai.response.id": "r1", "user.id": "u1", "tags": ["a", "b"]})
+        span.add_event("gen_ai.evaluation.result", {"gen_ai.evaluation.score.value": 0.75})
+        place = f"{span.context.trace_id:032x}/{span.context.span_id:016x}"
+    assert provider.force_flush()
+    provider.shutdown()
+    (row,) = collected(lake)
+    assert [turn["content"] for turn in row["messages"]] == ["Where is the key?", "Under the mat."]
+    assert row["id"] == digest("http", "r1")
+    (rating,) = collected(lake, "feedback")
+    assert (rating["kind"], rating["value"], rating["target_id"]) == ("rating", 0.75, row["id"])
+    assert json.loads(row["metadata"])["also"] == [digest("http", place)]
+    assert 'records_total{outcome="ignored",route="traces"} 1.0' in sender.get("/metrics").text
+
+
+SILENT = {**SPAN, "spanId": "eee19b7ec3c1b175", "attributes": SPAN["attributes"][:2], "events": []}
+
+
+def test_traces_in_json_say_how_many_spans_were_rejected(sender, lake):
+    request = {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN, SILENT, {"name": "GET /", "attributes": []}]}]}]}
+    answer = sender.post("/v1/traces", json=request)
+    assert answer.status_code == 200
+    partial = answer.json()["partialSuccess"]
+    assert partial["rejectedSpans"] == "1"
+    assert "does not capture content" in partial["errorMessage"]
+    request["resourceSpans"][0]["scopeSpans"][0]["spans"] = [SPAN]
+    assert sender.post("/v1/traces", json=request).json() == {}
+    assert len(collected(lake)) == 1
+    assert sender.post("/v1/traces", json={"resourceSpans": 3}).status_code == 400
+
+
+def test_traces_in_protobuf_are_answered_in_protobuf(sender):
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    span.attributes.add(key="gen_ai.operation.name").value.string_value = "chat"
+    answer = sender.post("/v1/traces", content=request.SerializeToString(), headers=PROTOBUF)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-protobuf")
+    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_spans == 1
+    assert "does not capture content" in partial.error_message
+    broken = sender.post("/v1/traces", content=b"\xff\xff", headers=PROTOBUF)
+    assert broken.status_code == 400
+    assert "protobuf" in Status.FromString(broken.content).message
+    assert sender.post("/v1/traces", content=b"", headers={"content-type": "text/plain"}).status_code == 415
+
+
+def test_a_full_spool_is_429_and_a_full_disk_503_and_both_say_when_to_come_again(forks, lake, tmp_path):
+    with forks.collector(lake, {"max_spool_bytes": 1, "spool": str(tmp_path / "a")}) as address:
+        assert httpx.post(f"{address}/v1/interactions", json=LOG).status_code == 202
+        time.sleep(LOOK_SECONDS)
+        answer = httpx.post(f"{address}/v1/interactions", json=LOG)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "30")
+        assert "until the next `collect`" in answer.json()["error"]
+    with forks.collector(lake, {"min_free_bytes": 2**60, "spool": str(tmp_path / "b")}) as address:
+        answer = httpx.post(f"{address}/v1/interactions", json=LOG)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+        assert "disk is full" in answer.json()["error"]
+        assert httpx.get(f"{address}/healthz").status_code == 503
+
+
+def test_a_write_that_fails_acknowledges_nothing_and_leaves_a_spool_that_can_be_read(forks, lake):
+    short = {"question": "Why?", "answer": "So."}
+    long = [{"question": f"Why {at}?", "answer": "So. " * 50} for at in range(40)]
+    with forks.collector(lake, longest=4_000) as address:
+        codes = [httpx.post(f"{address}/v1/interactions", json=one).status_code for one in (short, long, short)]
+    assert codes == [202, 503, 202]
+    rows = collected(lake)
+    assert sum(row["messages"][0]["content"] == "Why?" for row in rows) == 1
+    assert collected(lake, "quarantine") == []
+    assert list(Path(lake.path() + ".spool").glob("*.jsonl")) == []
