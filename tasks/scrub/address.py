@@ -15,6 +15,15 @@ _NUMBER = r"\d{1,5}(?:[-/ ]?[a-zA-Z](?!\p{L})|[/-]\d{1,4})?"
 _ORDINAL = r"\d{1,3}(?:st|nd|rd|th)"
 _START, _END = r"(?<![\w.,$€£-])", r"(?![\w%])"
 
+_SUFFIX = (  # the street suffixes of the US Postal Service's Publication 28 that are common words too
+    r"(?:bend|bluffs?|branch|bridge|brooks?|canyon|cape|causeway|centers?|centre|cliffs?|club|common|corners?|course|cove|"
+    r"creek|crest|curve|dale|dam|divide|estates?|extension|falls?|ferry|fields?|flats?|fords?|forest|forges?|forks?|fort|"
+    r"gateway|glens?|greens?|groves?|harbors?|haven|hills|hollow|inlet|islands?|isle|junctions?|keys?|knolls?|lakes?|"
+    r"lights?|lodge|mall|manors?|meadows?|mills?|mission|motorway|mount|mountains?|neck|orchard|oval|overpass|parks?|pass|"
+    r"passage|path|pines?|plains?|port|prairie|ramp|ranch|rapids?|rest|river|route|run|shoals?|shores?|skyway|springs?|"
+    r"spur|station|stravenue|stream|summit|throughway|trace|track|trafficway|tunnel|underpass|union|valleys?|viaduct|"
+    r"villages?|ville|walks|wall|wells?)"
+)
 _ENGLISH = (
     r"(?:street|st|road|rd|avenue|ave|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|square|sq|terrace|ter|way|"
     r"parkway|pkwy|highway|hwy|circle|cir|crescent|cres|close|alley|row|walk|mews|grove|gardens|hill|rise|trail|trl|"
@@ -22,9 +31,10 @@ _ENGLISH = (
 )
 _ROMANCE = (
     r"(?:rua|r\.|avenida|avda?\.?|av\.?|travessa|praça|praca|alameda|calle|c/|plaza|paseo|camino|camiño|carretera|"
-    r"ctra\.?|ronda|rúa|via|viale|vicolo|piazza|piazzale|corso|largo|strada|contrada|rue|boulevard|bd|chemin|impasse|"
+    r"ctra\.?|ronda|rúa|via|viale|vicolo|piazza|piazzale|corso|largo|strada|contrada|rue|avenue|boulevard|bd|chemin|impasse|"
     r"allée|allee|place|quai|route|cours|passage|ulica|ul\.|ulitsa|улица|ул\.|проспект|carrer|passeig|urb\.|"
-    r"bulevardul|calea|colonia)"
+    r"bulevardul|calea|colonia|pasaje|pasadizo|rambla|cuesta|cañada|glorieta|callejón|acceso|vial|urbanización|barrio|"
+    r"travesía|vía|c\.|quartier|square|sentier|esplanade|promenade|villa|lotissement|faubourg)"
 )
 _COMPOUND = (
     r"(?:stra(?:ß|ss)e|str\.|gasse|weg|platz|allee|damm|ufer|steig|chaussee|straat|laan|plein|steenweg|dreef|kade|"
@@ -35,7 +45,7 @@ _FINAL = (
     r"(?:utca|u\.|út|útja|tér|körút|köz|sétány|rakpart|caddesi|cad\.|sokak|sok\.|ulice|ulica|trg|nám\.|náměstí|iela|"
     r"gatvė|enparantza|kalea|tie|ring|vej|vei|väg)"
 )
-_STRONG_UNIT = r"(?:suite|ste\.?|apt\.?|apartment|flat|wohnung|whg\.?|piso|lakás)"
+_STRONG_UNIT = r"(?:suite|studio|ste\.?|apt\.?|apartment|flat|wohnung|whg\.?|piso|lakás)"
 _WEAK_UNIT = (
     r"(?:unit|floor|fl\.?|room|rm\.?|building|bldg\.?|dept\.?|puerta|escalier|bâtiment|etage|top|stiege|interno|int\.?|"
     r"scala|byt|kat)"
@@ -49,12 +59,16 @@ _PLACES = (
     rf"|(?:{_BREAK}{_NAME}){{0,3}}?(?:{_BREAK}nan)?{_BREAK}{_CODE})"  # Springfield, IL 62704
 )
 _REST = rf"{_UNIT}?{_PLACES}?"
+_BRITISH = r"(?-i:[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}\b)"
+_STATE_CODE = r"(?-i:[A-Z]{2} \d{5}(?:-\d{4})?)(?!\d)"
+_HOUSE = rf"(?:{_STRONG_UNIT}{_UNIT_NUMBER}[ ,]+(?:{_NUMBER}[ ,]+)?|{_START}{_NUMBER}[ ,]+)"
 
 STREETS = (
     rf"{_START}{_NUMBER}[ ,]+(?:(?:{_WORD}|{_ORDINAL})[ ]){{1,4}}{_ENGLISH}\b\.?",  # 12 North Main Street
     rf"{_START}{_NUMBER}[ ,]+{_ROMANCE}[ ]{_NAME}(?:[ ]{_NUMBER}{_END})?",  # 12 rue de la Paix
     rf"(?<!\p{{L}})(?-i:(?=\p{{Lu}}|ul\.|c/)){_ROMANCE}[ ]{_NAME},?[ ](?:n[°ºo.]{{1,2}}[ ]?)?{_NUMBER}{_END}",
-    rf"(?:{_START}{_NUMBER}[ ])?(?<!\p{{L}})(?:{_WORD}[ ]){{0,2}}\p{{L}}{{2,30}}{_COMPOUND}[ ]{_NUMBER}{_END}",
+    rf"(?:{_START}{_NUMBER}[ ])?(?<!\p{{L}})(?:{_WORD}[ ]){{0,2}}[\p{{L}}-]{{2,30}}{_COMPOUND}[ ]{_NUMBER}{_END}",
+    rf"(?<!\p{{L}}){_WORD}(?:[ ]{_WORD})?-(?:ring|markt|hof|berg|graben|anger|wall)[ ]{_NUMBER}{_END}",
     rf"{_START}{_NUMBER}[ ](?:{_WORD}[ ]){{0,3}}\p{{L}}{{2,30}}{_COMPOUND}\b",  # 12 Lange Dorpsstraat
     rf"(?<!\p{{L}})(?:{_WORD}[ ]){{1,3}}{_FINAL}[ ]{_NUMBER}{_END}\.?",  # Kossuth utca 12.
     rf"{_START}{_NUMBER}[ ](?:{_ANY}[ ]){{0,5}}{_ANY}(?:[ ]{_NUMBER})?(?={_BREAK}{_STRONG_UNIT}{_UNIT_NUMBER})",
@@ -70,6 +84,15 @@ PATTERNS = (
     *(Pattern(f"street {n}", street + _REST, 0.6) for n, street in enumerate(STREETS)),
     Pattern("cued", rf"{_CUE}\K{_NUMBER}[ ,]+(?:{_ANY}[ ]){{0,4}}?{_ANY}[ ]{_NUMBER}{_END}{_REST}", 0.6),
     Pattern("cued by a name", rf"{_CUE}\K{_NUMBER}[ ,]+{_NAME}{_REST}", 0.6),
+    Pattern(
+        "to its code", rf"{_HOUSE}{_NAME}{_UNIT}?(?:{_BREAK}{_NAME}){{1,3}}{_BREAK}(?:{_BRITISH}|{_STATE_CODE})", 0.7
+    ),
+    Pattern("common word", rf"{_START}{_NUMBER}[ ](?:{_WORD}[ ]){{1,2}}(?-i:\p{{Lu}}){_SUFFIX}\b", 0.2),
+    Pattern(
+        "without a number",
+        rf"(?<![\p{{L}}]){_ROMANCE}[ ](?:(?:d[eu]s?|la|l[’'])[ ])*{_NAME},?[ \n]+\d{{5}}[ ]{_NAME}",
+        0.6,
+    ),
     Pattern("corner", rf"(?<!\p{{L}})(?:the[ ])?corner of[ ]{_NAME}(?:[ ]\d+\.?)? and[ ]{_NAME}", 0.6),
     Pattern("street without a number", rf"(?<!\p{{L}})(?:{_WORD}[ ]){{1,3}}(?-i:Street|Road|Avenue|Boulevard)\b", 0.45),
     Pattern("street in small letters", rf"{_START}\d{{1,5}} \p{{L}}{{4,20}}[ ](?:street|road|avenue|boulevard)\b", 0.3),
@@ -90,13 +113,14 @@ PATTERNS = (
         r"S[CD]|T[NX]|UT|V[AIT]|W[AIVY]))[ ]\d{5}(?:-\d{4})?(?!\d)",
         0.6,
     ),
-    Pattern("british code", r"(?-i:\b[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}\b)", 0.3),
+    Pattern("british code", rf"\b{_BRITISH}", 0.3),
     Pattern("canadian code", r"(?-i:\b[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d\b)", 0.5),
     Pattern("code", r"(?<![\w.,$€£-])\d{5}(?:-\d{4})?(?![\w-]|[.,]\d)", 0.05),
 )
 GATE = (
     r"\d",
-    rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}\b|\b{_FINAL}[ ]|\b(?:{_STRONG_UNIT}|{_WEAK_UNIT})[ ]?#?\d|box|"
+    rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}(?:\b|[ ])|-(?:ring|markt|hof|berg|graben|anger|wall) |"
+    rf"\b{_FINAL}[ ]|\b(?:{_STRONG_UNIT}|{_WEAK_UNIT})[ ]?#?\d|box|"
     r"[afd]po |apartado|casella|corner of|address|liv(?:es?|ing) at|(?:loca|arriv)ed at|is at|mov(?:ed|ing) to|"
     r"(?:ship|deliver|send|sent|mail|forward|one)(?:p?ed)? to|meet|wohn|vivo|habite|abito|"
     r"\d{5}|[A-Za-z]\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d",

@@ -23,8 +23,11 @@ _TITLE = (
 _DEGREE = r"(?:,?[ ](?:M\.?D|Ph\.?D|DVM|DDS|Esq|Jr|Sr|MBA|CPA|RN|II|III|IV)\b\.?)"
 _CLOSING = (
     r"(?:(?:best|kind|warm|many)?[ ]?(?:regards|wishes|thanks)|sincerely(?: yours)?|yours (?:truly|sincerely)|"
-    r"cheers|best|love|mit (?:freundlichen|besten|lieben) grüßen|(?:viele|liebe|beste) grüße|cordialement|bien à vous|"
-    r"saludos(?: cordiales)?|atentamente|un saludo|cordiali saluti|distinti saluti|atenciosamente|abraços|"
+    r"cheers|best|love|take care|see you(?: soon)?|all the best|mit (?:freundlichen|besten|lieben) grüßen|"
+    r"(?:(?:viele|liebe|beste|herzliche|schöne) )?grüße|gruß|"
+    r"bis bald|lg|vg|(?:bien )?cordialement|bien à vous|à bientôt|amicalement|bises|bisous|"
+    r"saludos(?: cordiales)?|atentamente|un (?:cordial )?saludo|"
+    r"(?:un )?abrazos?|besos|hasta pronto|cordiali saluti|distinti saluti|atenciosamente|abraços|"
     r"met vriendelijke groet)"
 )
 _INTRODUCTION = (
@@ -44,13 +47,18 @@ _KIN = (
 _SAID = r"(?:says|said|asks|asked|replies|replied|shouts|shouted|whispered|answered|wrote|added|explained)"
 
 _RELATIVE = (
-    r"(?:partner|husband|wife|son|daughter|mother|father|friend|boss|colleague|brother|sister|neighbou?r|doctor)"
+    r"(?:partner|husband|wife|son|daughter|mother|father|friend|boss|colleague|brother|sister|neighbou?r|doctor|"
+    r"(?:mein|dein|sein|ihr|unser|eure?)(?:e[mnrs]?)? (?:nachbar|kolleg|freund|chef|mann|frau|sohn|tochter|bruder|"
+    r"schwester|mutter|vater|partner|tante|onkel|arzt|ärzt)(?:e|en|n|in)?|"
+    r"(?:mon|ma|ton|ta|son|sa|notre|votre) (?:voisine?|collègue|amie?|chef|mari|femme|fils|fille|frère|sœur|mère|père|"
+    r"cousine?|médecin)|"
+    r"(?:mi|tu|su|nuestr[oa]) (?:vecin[oa]|compañer[oa]|amig[oa]|jef[ea]|marido|mujer|hij[oa]|herman[oa]|madre|padre|"
+    r"prim[oa]|médic[oa]|novi[oa]))"
 )
 _GREETING = (
     r"(?:hi|hello|hey|dear|hola|hallo|lieber?|sehr geehrter?|bonjour|cher|chère|ciao|caro|cara|estimad[oa]|querid[oa]|"
     r"olá|beste|geachte)"
 )
-_FIELD = r"(?:(?:full|first|last|customer|patient|client|contact|account|user)?[ _]?name)"
 _ALONE = r"(?=[ ]*(?:[.,!?\n]|$))"
 _NAMED, _SMALL_NAME = rf"{_NO_NAME}\K{_FULL}", rf"{_NO_NAME}{_SMALL}"
 
@@ -76,13 +84,8 @@ PATTERNS: tuple[tuple[str, str, float, str], ...] = (
         0.5,
         rf"\b{_STRONG_INTRODUCTION}:?[ ]",
     ),
-    (
-        "field",
-        rf"(?:^|[\n,;|{{])[ \t\"'*>]{{0,4}}{_FIELD}[\"'*]*[ \t]*[:=|][ \t\"'*]*{_NAMED}",
-        0.6,
-        r"name[\"'*]*[ \t]*[:=|]",
-    ),
     ("relative", rf"(?<!\p{{L}}){_RELATIVE}(?:'s name)?(?:[ ]is|,|:)?[ ]{_NAMED}", 0.5, rf"\b{_RELATIVE}\b"),
+    ("in a comment", r"\b(?-i:TODO|FIXME|XXX|HACK)\(\K[^\W\d][\w .@-]{1,30}(?=\))", 0.6, r"(?:todo|fixme|xxx|hack)\("),
     ("greeting", rf"(?<!\p{{L}}){_GREETING}[ ]{_NAMED}(?=[ ]*[,!:.\n])", 0.5, rf"\b{_GREETING}[ ]"),
     (
         "closing",

@@ -11,7 +11,7 @@ import regex
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, predefined_recognizers
 
 from configs.settings import ScrubSettings
-from tasks.scrub import address, chinese, identifiers, people, secrets
+from tasks.scrub import address, chinese, identifiers, labelled, people, secrets
 from tasks.scrub.phone import PhoneNumberRecognizer
 
 NUMBER = r"\d(?:[^\n\d]{0,4}\d){4}"  # five digits close to each other
@@ -64,6 +64,7 @@ def detectors(settings: ScrubSettings) -> list[Detector]:
         Detector(PhoneNumberRecognizer(settings.phone_regions), (NUMBER,)),
         Detector(address.AddressRecognizer(), address.GATE),
         *(Detector(recognizer, (gate,)) for recognizer, gate in people.recognizers()),
+        Detector(labelled.LabelledRecognizer(), (labelled.GATE,)),
         *_own(settings),
     ]
     return [detector for detector in found if not set(detector.recognizer.supported_entities) <= set(settings.keep)]

@@ -1,5 +1,6 @@
 """What is found in texts, and what is left alone: the analyzer as the door uses it."""
 
+import time
 from functools import cache
 
 import pytest
@@ -104,6 +105,48 @@ def test_the_config_adds_denies_and_allows() -> None:
     text = "staff no. E-1234 on project falcon, ticket 9876, help@example.org"
     assert found(text, settings) == [("EMPLOYEE_NUMBER", "E-1234"), ("DENIED", "project falcon"), ("TICKET", "9876")]
     assert found("the year 1876", settings) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("id,name,phone\n1,Jane Roe,7343953121\n2,Bo Ek,", "PERSON", "Bo Ek"),
+        ("id,name,phone\n1,Jane Roe,7343953121\n2,Bo Ek,", "PHONE_NUMBER", "7343953121"),
+        ("a;street;city\n7;Am Hang 4;Ulm", "LOCATION", "Ulm"),
+        ('name,address\nx,"4 Old Hollow, Ely"', "ADDRESS", "4 Old Hollow, Ely"),
+        ("| Name | Born |\n|---|---|\n| Jane Roe | 1984-05-03 |", "DATE_OF_BIRTH", "1984-05-03"),
+        ("Versicherter: Uwe Kern, geboren 1950", "PERSON", "Uwe Kern"),
+        ("- Ciudad: Santa Cruz de Tenerife", "LOCATION", "Santa Cruz de Tenerife"),
+        ('{"customer": "Jane Roe", "n": 1}', "PERSON", "Jane Roe"),
+        ("wohnt in der Hans-Böckler-Straße 5", "ADDRESS", "Hans-Böckler-Straße 5"),
+        ("au 80, avenue Astrid Legrand, 72744 Merle (fond)", "ADDRESS", "80, avenue Astrid Legrand, 72744 Merle"),
+        ("to 174 Turner Ville, Lake Conor, M1 6EN.", "ADDRESS", "174 Turner Ville, Lake Conor, M1 6EN"),
+        ("Mon voisin Luc Petit fait du bruit", "PERSON", "Luc Petit"),
+        ("# TODO(jroe): round here", "PERSON", "jroe"),
+    ],
+)
+def test_labels_and_forms_of_several_countries(text: str, kind: str, value: str) -> None:
+    assert (kind, value) in found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: my-package\ncity = 3\nstreet: null\nphone: 12\naddress: 0x7ffe0042",
+        "name, value = row\nfor name, phone in people:\n    pass",
+        "phone,count\nold,12\nnew,7",
+    ],
+)
+def test_labels_of_other_things_are_left_alone(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize("unit", ["name,city,phone\n", "1 ", "12 Main ", "name: Aa Bb, ", "password: ", "1:", "Ab-"])
+def test_endless_texts_are_looked_at_to_the_end(unit: str) -> None:
+    start = time.monotonic()
+    (looked,) = analyzer().look([unit * (8_000 // len(unit))], ENGLISH)
+    assert not isinstance(looked, str)
+    assert time.monotonic() - start < 20
 
 
 def test_a_slow_pattern_is_no_clean_text(monkeypatch: pytest.MonkeyPatch) -> None:

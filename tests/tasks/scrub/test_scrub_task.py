@@ -152,6 +152,17 @@ def test_a_language_without_an_engine_fails_closed(lake: Lake) -> None:
     assert books(lake, "out")["quarantined"] == 2
 
 
+def test_a_text_on_which_a_pattern_hangs_goes_to_quarantine_alone(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.scrub.patterns.TIMEOUT", 0.2)
+    deadly = Recognizer(entity="SLOW", pattern=r"(?:a|aa|aaa)+$", score=0.6)
+    rows = [row("a", "a" * 80 + "!"), row("b", "Hi, ann@example.org")]
+    out = run(lake, rows, SETTINGS.model_copy(update={"recognizers": (deadly,)}))
+    assert texts(out, "b") == ["Hi, <EMAIL_ADDRESS_1>"]
+    assert out["id"].to_list() == ["b"]
+    (reason,) = lake.read("quarantine").collect()["reason"]
+    assert "pattern SLOW took over" in reason
+
+
 def test_patterns_only_is_a_choice(lake: Lake) -> None:
     rows = [row("a", "Пишите на ivan@example.org", language="ru")]
     out = run(lake, rows, SETTINGS.model_copy(update={"other_languages": "patterns"}))
