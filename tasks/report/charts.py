@@ -65,7 +65,7 @@ def histogram(
     ]
     marks = [_threshold((scale(bound) - start) / (stop - start) * WIDTH, bound) for bound in edge]
     ends = [_text(0, HEIGHT + FOOT - 4, figure(left)), _text(WIDTH, HEIGHT + FOOT - 4, figure(right), "end")]
-    return _svg(WIDTH, HEIGHT + FOOT, label, [*bars, _axis(), *ends, *marks])
+    return svg(WIDTH, HEIGHT + FOOT, label, [*bars, _axis(), *ends, *marks])
 
 
 def curve(points: Sequence[tuple[float, float]], label: str) -> Markup:
@@ -85,7 +85,7 @@ def curve(points: Sequence[tuple[float, float]], label: str) -> Markup:
         _text(34, HEIGHT + FOOT - 4, f"step {steps[0]:.0f}"),
         _text(WIDTH, HEIGHT + FOOT - 4, f"{steps[-1]:.0f}", "end"),
     ]
-    return _svg(WIDTH, HEIGHT + FOOT, label, parts)
+    return svg(WIDTH, HEIGHT + FOOT, label, parts)
 
 
 def interval(comparison: Comparison, width: int = 220, height: int = 30) -> Markup:
@@ -106,7 +106,7 @@ def interval(comparison: Comparison, width: int = 220, height: int = 30) -> Mark
         Markup('<circle class="dot {}" cx="{:.1f}" cy="{}" r="5"/>').format(kind, x(comparison.delta), middle),
     ]
     words = f"{comparison.name}: {comparison.delta:+.3f}, from {comparison.lower:+.3f} to {comparison.upper:+.3f}"
-    return _svg(width, height, words, parts)
+    return svg(width, height, words, parts)
 
 
 def trend(points: Sequence[Point], label: str, width: int = 1000, height: int = 200) -> Markup:
@@ -134,7 +134,37 @@ def trend(points: Sequence[Point], label: str, width: int = 1000, height: int = 
         parts.append(drawn.format(point.verdict, x, y(point.lower), y(point.upper), y(point.delta), words))
         if at % every == 0:
             parts.append(_text(x, height + FOOT - 4, point.label, "middle"))
-    return _svg(width, height + FOOT, label, parts)
+    return svg(width, height + FOOT, label, parts)
+
+
+def spark(values: Sequence[float], label: str, width: int = 110, height: int = 26) -> Markup:
+    """Figures of batch after batch as a small line with a dot on the last."""
+    shown = np.array(values, dtype=float)
+    top = float(shown.max()) or 1.0
+    x = np.linspace(3, width - 5, len(shown)) if len(shown) > 1 else np.array([width - 5.0])
+    y = height - 4 - shown / top * (height - 9)
+    parts = [
+        Markup('<path class="tinted" d="{}"/>').format(_path(x, y)),
+        Markup('<circle class="end" cx="{:.1f}" cy="{:.1f}" r="3.2"/>').format(x[-1], y[-1]),
+    ]
+    return svg(width, height, label, parts)
+
+
+def columns(values: Sequence[tuple[str, float]], label: str) -> Markup:
+    """A figure of each batch as a column, oldest left; the last one stands out."""
+    top = max((value for _, value in values), default=1.0) or 1.0
+    step = WIDTH / max(len(values), 6)
+    every = math.ceil(len(values) / 6)
+    parts = [_axis()]
+    for at, (name, value) in enumerate(values):
+        tall = value / top * (HEIGHT - 22)
+        kind = "bar" if at == len(values) - 1 else "bar out"
+        parts.append(_rect(at * step + 2, HEIGHT - tall, step - 4, tall, kind))
+        if at % every == 0 or at == len(values) - 1:
+            middle = at * step + step / 2
+            parts.append(_text(middle, HEIGHT - tall - 5, figure(value), "middle"))
+            parts.append(_text(middle, HEIGHT + FOOT - 4, name, "middle"))
+    return svg(WIDTH, HEIGHT + FOOT, label, parts)
 
 
 def outcome(comparison: Comparison) -> str:
@@ -198,6 +228,7 @@ def _text(x: float, y: float, words: str, anchor: str = "start", kind: str = "ti
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(kind, x, y, anchor, words)
 
 
-def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
+def svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
+    """A picture of `parts`; `label` says what it shows to who cannot see it."""
     head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(width, height, escape(label))
     return head + Markup().join(parts) + Markup("</svg>")

@@ -11,6 +11,9 @@ from markupsafe import Markup
 from storage.lake import Lake
 from storage.registry import champion
 from tasks.report import charts, tables
+from tasks.report.insight import SAMPLE, Insight, insight
+from tasks.report.map import topic_map
+from tasks.report.selection import CHOICES, selections
 from tasks.report.tables import FunnelRow, LossRow, Verdict
 
 SHOWN = 12
@@ -61,6 +64,23 @@ def content(lake: Lake, batch: str) -> dict[str, Any]:
         "history": history[::-1][:SHOWN],
         "lineage": lineage[-SHOWN:],
         "earlier": max(0, len(lineage) - SHOWN),
+        "selections": selections(lake, batch),
+        "choices": CHOICES.values(),
+        **_insight(insight(lake, batch)),
+    }
+
+
+def _insight(found: Insight | None) -> dict[str, Any]:
+    if found is None:
+        return {"insight": None}
+    shares = [share for topic in found.topics for share in (topic.share, topic.before or 0.0)]
+    diversity = [(name.split("-")[0], value) for name, value in found.diversity]
+    return {
+        "insight": found,
+        "map": topic_map(found),
+        "widest_topic": max(shares),
+        "diversity": charts.columns(diversity, "Diversity of prompts, batch by batch"),
+        "sample": SAMPLE,
     }
 
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from storage.evidence import Comparison
 from storage.lake import Lake
 from tasks.report import charts
+from tasks.report import map as topic_map
 from tasks.report.content import content
 
 METRICS: Mapping[str, tuple[str, str]] = {
@@ -35,10 +36,12 @@ def render(lake: Lake, batch: str) -> str:
         "change": change,
         "count": count,
         "duration": duration,
+        "hue": topic_map.hue,
         "interval": charts.interval,
         "outcome": charts.outcome,
         "score": score,
         "share": share,
+        "spark": charts.spark,
         "title": title,
         "unit": unit,
     }

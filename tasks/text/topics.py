@@ -4,6 +4,9 @@ import math
 import warnings
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import polars as pl
@@ -72,9 +75,9 @@ def clusters(vectors: np.ndarray, seed: int) -> np.ndarray:
         seed: of the starts: the same vectors and seed give the same clusters.
 
     Returns:
-        n numbers. There are sqrt(n / 2) clusters at most, fewer where rows are few: a topic has about 25 at least.
+        n numbers. There are sqrt(n) / 2 clusters at most, fewer where rows are few: a topic has about 25 at least.
     """
-    count = min(MOST_TOPICS, round(math.sqrt(len(vectors) / 2)), len(vectors) // ROWS_PER_TOPIC)
+    count = min(MOST_TOPICS, round(math.sqrt(len(vectors)) / 2), len(vectors) // ROWS_PER_TOPIC)
     if count < 2:
         return np.zeros(len(vectors), dtype=np.int64)
     best, least = np.zeros(len(vectors), dtype=np.int64), math.inf
@@ -158,7 +161,8 @@ def _apart(words: Sequence[str], most: int) -> list[str]:
 
 @cache
 def _stop_words() -> list[str]:
-    from importlib import import_module  # spaCy takes a second
-
-    lists = [import_module(f"spacy.lang.{language}.stop_words").STOP_WORDS for language in STOP_WORD_LANGUAGES]
+    """spaCy's lists, read from its files: to import spaCy takes seconds."""
+    spec = find_spec("spacy")
+    folder = Path(str(spec.origin)).parent / "lang" if spec else Path()
+    lists = [run_path(str(folder / language / "stop_words.py"))["STOP_WORDS"] for language in STOP_WORD_LANGUAGES]
     return sorted(set().union(*lists))

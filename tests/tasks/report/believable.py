@@ -19,6 +19,31 @@ SELECT = {
     "perplexity_quantiles": [0.01, 0.97],
     "min_reward": 0.3,
 }
+SUBJECTS = {
+    "printer": ((9, 5, 4), "paper jam ink tray toner cartridge page duplex driver"),
+    "invoice": ((5, 6, 6), "payment refund tax receipt charge card month bank"),
+    "password": ((6, 5, 3), "reset login account mail code phone locked token"),
+    "export": ((1, 3, 8), "pdf file folder archive markdown format download copy"),
+    "calendar": ((3, 4, 4), "meeting reminder week event invite room timezone"),
+    "translation": ((2, 2, 2), "spanish german french sentence word language text"),
+}
+"""What users of three nights ask about: how often each night, and in which words."""
+OPENINGS = ("How do I use the", "Please help with my", "What is wrong with the", "Tell me about the", "Where is the")
+FIGURES = {
+    "chosen": (380, 1.0, 0.0, 0.71, 15.8, 0.05, 0.0, 410, 0.02),
+    "random": (380, 0.61, 0.2, 0.6, 16.4, 0.08, 0.03, 395, 0.05),
+    "longest": (380, 0.58, 0.31, 0.57, 17.2, 0.11, 0.02, 720, 0.06),
+    "all": (509, 1.0, 0.22, 0.61, 16.5, 0.08, 0.02, 398, 0.05),
+}
+NAMES = ("rows", "overlap", "ruled_out", "reward", "perplexity", "repetition", "refusals", "chars", "largest_user")
+SELECTED: dict[str, dict[str, Any]] = {
+    "sft": {
+        "dropped": {"low_reward": 60, "too_long": 41, "similar": 19, "refusal": 9, "in_holdout": 4},
+        "notes": {"user_share": "Not applied: no row says which user it is from."},
+        "baselines": {name: dict(zip(NAMES, values, strict=True)) for name, values in FIGURES.items()},
+    },
+    "dpo": {"dropped": {"repeated": 3}},
+}
 BOOKS = {
     "collect": Books(640, {"interactions": 604, "feedback": 24, "quarantined": 12}),
     "dedupe": Books(604, {"kept": 520, "exact": 52, "near": 32}),
@@ -45,7 +70,9 @@ def make_lake(lake: Lake, *, seed: int = 1) -> None:
             publish(lake, "books", books.frame(), step=step, batch=batch, key="ab" * 16)
         publish(lake, "books", BOOKS["score"].frame(), step="score", batch=f"{batch}-synthetic", key="ab" * 16)
         _write(lake, "duplicates", batch, _duplicates(generator))
-        _write(lake, "curated", batch, _curated(generator))
+        rows = _curated(generator, batch)
+        _write(lake, "curated", batch, rows)
+        _write(lake, "preferences", batch, _judged(generator, rows))
         last = parent
         for stage in ("sft", "dpo"):
             last = _trained(lake, batch, stage, last, generator)
@@ -66,10 +93,21 @@ def _duplicates(generator: np.random.Generator) -> list[dict[str, Any]]:
     return exact + [{"id": f"n{at}", "kept_id": "k", "similarity": at, "reason": "near"} for at in near]
 
 
-def _curated(generator: np.random.Generator) -> list[dict[str, Any]]:
+def _curated(generator: np.random.Generator, batch: str) -> list[dict[str, Any]]:
+    night = BATCHES.index(batch)
+    shares = np.array([weights[night] for weights, _ in SUBJECTS.values()], dtype=float)
+    subjects = generator.choice(list(SUBJECTS), size=509, p=shares / shares.sum())
     return [
         {
-            "id": f"row{at}",
+            "id": f"{batch[:4]}-{at}",
+            "kind": "conversation",
+            "origin": "user",
+            "split": "train" if at % 10 else "holdout",
+            "domain": "product",
+            "messages": [
+                {"role": "user", "content": _question(generator, subjects[at])},
+                {"role": "assistant", "content": f"You find it under Settings, {subjects[at]}."},
+            ],
             "perplexity": float(generator.lognormal(2.8, 0.7)),
             "reward": float(generator.beta(4, 2)),
             "repetition": float(generator.beta(1, 12)),
@@ -81,13 +119,35 @@ def _curated(generator: np.random.Generator) -> list[dict[str, Any]]:
     ]
 
 
+def _question(generator: np.random.Generator, subject: str) -> str:
+    _, words = SUBJECTS[subject]
+    few = generator.choice(words.split(), size=4, replace=False)
+    return f"{generator.choice(OPENINGS)} {subject}: {' '.join(few)}?"
+
+
+def _judged(generator: np.random.Generator, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Thumbs on every tenth row; who asks about invoices is mostly unhappy."""
+    return [
+        {
+            "id": f"thumb-{row['id']}",
+            "kind": "label",
+            "origin": "thumb",
+            "target_id": row["id"],
+            "split": row["split"],
+            "label": bool(generator.random() > (0.7 if "invoice" in row["messages"][0]["content"] else 0.2)),
+        }
+        for row in rows[::9]
+    ]
+
+
 def _trained(lake: Lake, batch: str, stage: str, parent: str, generator: np.random.Generator) -> str:
     mixture, name = f"mixture-{stage}-{batch}", f"{stage}-{batch[:4]}"
     parts = {
         part: {"rows": rows, "trained_tokens": tokens, "share": tokens / 51_000}
         for part, rows, tokens in (("user", 300, 41_000), ("synthetic", 40, 5_000), ("general", 40, 5_000))
     }
-    manifest = {"stage": stage, "parts": parts, "settings": {"select": SELECT}}
+    manifest = {"stage": stage, "parts": parts, "settings": {"select": SELECT}, **SELECTED[stage]}
+    manifest["examples"] = {"low_reward": [f"{batch[:4]}-1"], "in_holdout": [f"{batch[:4]}-2"]}
     row = {"id": mixture, "stage": stage, "rows": 380, "trained_tokens": 51_000, "manifest": json.dumps(manifest)}
     _write(lake, "manifests", mixture, [row])
     losses = [[at, float(1.2 + 1.3 * np.exp(-at / 20) + generator.normal(0, 0.08))] for at in range(1, 96)]

@@ -5,12 +5,16 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from storage.evidence import Comparison
 from storage.lake import Lake
+from storage.publish import publish
 from tasks.report import charts, tables
 from tasks.report.card import model_card
+from tasks.report.insight import insight, vendi, wilson
+from tasks.report.selection import selections
 from tasks.report.task import report
 from tests.tasks.report.believable import BATCHES, make_lake
 
@@ -67,6 +71,62 @@ def test_the_page_loads_nothing_and_shows_everything(page: str) -> None:
     for words in ("Held back", "It is a hold.", "near duplicates", "person", "Perplexity", "base-1", "+0.030"):
         assert words in page
     assert page.count("<svg") > 10
+
+
+def test_topics_growth_and_unhappy_users_come_first(lake: Lake, page: str) -> None:
+    found = insight(lake, BATCHES[2])
+    assert found is not None
+    assert (found.by_meaning, len(found.diversity)) == (False, 3)
+    assert 0.88 * 509 < found.rows < 0.92 * 509
+    assert sum(topic.share for topic in found.topics) == pytest.approx(1)
+    assert "export" in found.growing[0].name or "pdf" in found.growing[0].name
+    assert any("invoice" in text for text in found.worst[0].complaints)
+    assert page.index("What users ask") < page.index("Champion against challenger")
+    assert page.count('class="seed') > 500
+
+
+def test_topics_go_by_meaning_where_there_are_embeddings(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    make_lake(lake)
+    rows = lake.read("curated").select("id", text=pl.col("messages").list.first().struct.field("content")).collect()
+    sides = [[1.0, 0.0] if "printer" in text else [0.0, 1.0] for text in rows["text"]]
+    vectors = rows.select("id").with_columns(model=pl.lit("m"), vector=pl.Series(sides))
+    publish(lake, "embeddings", vectors, step="score", batch=BATCHES[0], key="cd" * 16)
+    found = insight(lake, BATCHES[0])
+    assert found is not None
+    assert found.by_meaning
+    assert len(found.topics) == 2
+    assert (found.new, found.earlier) == (None, 0)
+    assert found.diversity[0][1] == pytest.approx(2, abs=0.1)
+
+
+def test_the_holdout_stays_sealed_from_the_page(lake: Lake, page: str) -> None:
+    train, holdout = (
+        set(lake.read("curated").filter(split=side).select(pl.col("messages").list.first().struct.field("content"))
+            .collect().to_series()) for side in ("train", "holdout")
+    )  # fmt: skip
+    assert any(text in page for text in train)
+    assert not any(text in page for text in holdout - train)
+
+
+def test_each_rule_shows_what_it_drops_and_the_baselines_stand_beside(lake: Lake, page: str) -> None:
+    sft, dpo = selections(lake, BATCHES[1])
+    assert [rule.rows for rule in sft.rules] == [60, 41, 19, 9, 4, 0]
+    assert sft.rules[0].examples[0][1].startswith("You find it under Settings")
+    assert not next(rule for rule in sft.rules if rule.name == "in holdout").examples
+    assert sft.rules[-1].note.startswith("Not applied")
+    assert dpo.baselines == ()
+    assert "Rows in common" in page
+
+
+def test_the_most_diverse_rows_are_all_different_and_the_least_all_equal() -> None:
+    assert vendi(np.eye(9, dtype=np.float32)) == pytest.approx(9)
+    assert vendi(np.ones((9, 1), dtype=np.float32)) == pytest.approx(1)
+
+
+def test_one_dislike_of_one_is_less_sure_than_many() -> None:
+    assert wilson(0, 0) == 0
+    assert wilson(1, 1) < wilson(8, 10) < wilson(800, 1000) < 0.8
 
 
 def test_what_users_wrote_is_text_on_the_page(page: str) -> None:
