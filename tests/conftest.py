@@ -37,3 +37,14 @@ def prefect_server() -> Iterator[str]:
 
     with prefect_test_harness(server_startup_timeout=180):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The URI of a bucket of an S3 server on the loopback."""
+    from tests.s3 import BUCKET, environment, s3_server
+
+    with s3_server() as address, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(address).items():
+            patch.setitem(os.environ, name, value)
+        yield f"s3://{BUCKET}"

@@ -14,7 +14,7 @@ from storage.snapshot import digest
 from tasks.collect import rows as frames
 from tasks.collect.assemble import superseded
 from tasks.collect.files import File
-from tasks.collect.history import conversation_of, judged_before, known, known_feedback, late_targets
+from tasks.collect.history import conversation_of, judged_before, known, known_feedback, late_targets, point_at
 from tasks.collect.intake import Intake, Judgement, Rejected, Row, read
 from tasks.collect.plan import Piece
 
@@ -33,9 +33,12 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
     """
     intake = read(pieces, settings)
     rows, repeated = _once(intake)
-    _resolve(intake.feedback, _aliases(rows))
+    aliases = _aliases(rows)
+    _resolve(intake.feedback, aliases)
+    early = judged_before(lake, rows, batch)
     targets = {judgement.target_id for judgement in intake.feedback}
-    left_out = superseded(rows, targets | judged_before(lake, rows, batch))
+    left_out = superseded(rows, targets | {aliases.get(name, name) for name in early})
+    point_at(lake, {name: aliases[name] for name in early if name in aliases})
     rows = [row for row in rows if row.id not in left_out]
     new, clashes = _unknown(intake, rows, known(lake, rows, batch))
     repeated += len(rows) - len(new) - clashes

@@ -1,4 +1,4 @@
-"""From bytes to records: JSONL, JSON, CSV, Parquet and plain text; plain, gzip or zstd."""
+"""From bytes to records: JSONL, JSON, CSV, Excel, Parquet and plain text; plain, gzip or zstd."""
 
 import csv
 import io
@@ -27,6 +27,9 @@ KINDS = {
     ".json": "json",
     ".csv": "csv",
     ".tsv": "tsv",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xls": "excel",
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".md": "document",
@@ -188,6 +191,21 @@ def _csv(stream: IO[bytes], dialect: str = "excel") -> Iterator[Found]:
         yield Found(rows.line_num, value, orjson.dumps(list(row.values())) if wrong else b"")
 
 
+def _excel(stream: IO[bytes]) -> Iterator[Found]:
+    """The rows of every sheet; the first row of a sheet names its columns, an empty cell was not there."""
+    import fastexcel
+    import polars as pl
+
+    try:
+        sheets = pl.read_excel(stream.read(), sheet_id=0, infer_schema_length=None, raise_if_empty=False)
+    except fastexcel.FastExcelError as error:
+        raise OSError(str(error)) from error
+    rows = (row for sheet in sheets.values() for row in sheet.iter_rows(named=True))
+    for position, row in enumerate(rows, 1):
+        if record := _without_nulls(row):
+            yield Found(position, record, b"")
+
+
 def _parquet(stream: IO[bytes]) -> Iterator[Found]:
     source = stream if stream.seekable() else pa.BufferReader(stream.read())
     yield from _rows(pq.ParquetFile(source).iter_batches(batch_size=ROWS))
@@ -236,6 +254,7 @@ _READERS: dict[str, Callable[[IO[bytes]], Iterator[Found]]] = {
     "json": _json,
     "csv": _csv,
     "tsv": partial(_csv, dialect="excel-tab"),
+    "excel": _excel,
     "parquet": _parquet,
     "arrow": _arrow,
     "text": _text,

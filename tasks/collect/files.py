@@ -74,9 +74,12 @@ def files(source: Source) -> list[File]:
         system, path = fsspec.core.url_to_fs(source.path)
         system.invalidate_cache()
         found = list(_found(system, path))
-    except (ImportError, ValueError) as error:
+        there = bool(found) or any(mark in path for mark in GLOB) or system.exists(path)
+    except FileNotFoundError:  # a bucket
+        found, there = [], False
+    except Exception as error:  # every file system has errors of its own: no package, no credentials, no network
         raise CollectError(f"Source {source.name}: {source.path} cannot be opened: {error}.") from error
-    if not found and not any(mark in path for mark in GLOB) and not system.exists(path):
+    if not there:
         raise CollectError(
             f"Source {source.name}: {source.path} does not exist; give a file, a folder, a glob such as "
             "logs/*.jsonl.gz, or a URI such as s3://bucket/logs."

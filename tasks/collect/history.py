@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
+from deltalake.exceptions import CommitFailedError
 
-from storage.lake import Lake
+from storage.lake import Lake, LakeError
+from storage.publish import ATTEMPTS
 from tasks.collect.intake import Judgement, Row, message_content
 from tasks.collect.record import Conversation, Message
 
@@ -78,12 +80,38 @@ def known_feedback(lake: Lake, feedback: Sequence[Judgement], batch: str) -> set
 
 
 def judged_before(lake: Lake, rows: Sequence[Row], batch: str) -> set[str]:
-    """Those of `rows` that feedback of earlier batches is about."""
-    ids = pl.Series("id", [row.id for row in rows], dtype=pl.String)
+    """The names of `rows`, ids and others, that feedback of earlier batches points at."""
+    names = [name for row in rows for name in (row.id, *row.also)]
+    ids = pl.Series("id", names, dtype=pl.String)
     times = [row.found.occurred_at for row in rows]
     history = _between(lake.read("feedback").filter(pl.col("batch") != batch), [*times, None], upper=False)
     found = history.filter(pl.col("target_id").is_in(ids.implode())).select("target_id").collect(engine="streaming")
     return set(found["target_id"])
+
+
+def point_at(lake: Lake, names: Mapping[str, str]) -> None:
+    """Let feedback that came before its answer, and knew it by another name, point at the answer's id.
+
+    Args:
+        lake: where the feedback is.
+        names: other names of rows that came now, and their ids. Doing it again changes nothing.
+
+    Raises:
+        LakeError: other writers kept winning.
+    """
+    if not names:
+        return
+    renamed = pl.DataFrame({"name": list(names), "id": list(names.values())})
+    for _ in range(ATTEMPTS):
+        merge = lake.ensure("feedback").merge(
+            renamed, "feedback.target_id = renamed.name", source_alias="renamed", target_alias="feedback"
+        )
+        try:
+            merge.when_matched_update({"target_id": "renamed.id"}).execute()
+        except CommitFailedError:
+            continue
+        return
+    raise LakeError(f"Table feedback: {ATTEMPTS} commits in a row were overtaken by other writers; run it again.")
 
 
 def late_targets(lake: Lake, feedback: Sequence[Judgement], here: Collection[str], batch: str) -> Late:

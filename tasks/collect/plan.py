@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 STEP = "collect"
 APP = "collect/plan"
 PACKED = 6
-PACKED_NAMES = (*COMPRESSIONS, ".parquet")
+PACKED_NAMES = (*COMPRESSIONS, ".parquet", ".xlsx")
 """A byte of such files counts as so many of text when a batch is filled."""
 
 

@@ -194,6 +194,32 @@ def test_feedback_about_a_trace_finds_its_newest_answer_also_nights_later(lake, 
     assert sorted(targets.values()) == sorted([digest("s0", "late"), digest("s0", "x")])
 
 
+def test_feedback_about_a_trace_that_comes_before_its_answers_finds_the_newest_of_them(lake, tmp_path):
+    said = {"name": "thumb", "dataType": "BOOLEAN", "value": 1, "timestamp": "2026-05-01T09:00:00Z"}
+    correction = {"name": "output", "dataType": "CORRECTION", "stringValue": "Better.", "timestamp": said["timestamp"]}
+    file = tmp_path / "langfuse.jsonl"
+    write(file, {"id": "s1", "traceId": "t1", **said}, {"id": "s2", "traceId": "t2", **correction})
+    collect.fn(lake, settings(file))
+    logged = {"type": "GENERATION", "traceId": "t1", "output": "An answer"}
+    turns = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "An answer"}]
+    write(
+        file,
+        {"id": "g1", "input": turns[:1], "startTime": "2026-05-01T08:00:00Z", **logged},
+        {"id": "g2", "input": [*turns, *turns[:1]], "startTime": "2026-05-01T08:01:00Z", **logged},
+        {"id": "g3", "input": "Three?", "startTime": "2026-05-01T08:00:00Z", **logged, "traceId": "t3"},
+        mode="a",
+    )
+    collect.fn(lake, settings(file))
+    feedback = rows(lake, "feedback")
+    assert dict(feedback.select("id", "target_id").iter_rows()) == {
+        digest("s0", "feedback", "s1"): digest("s0", "g2"),
+        digest("s0", "feedback", "s2"): digest("s0", "t2"),
+    }
+    assert feedback["preferred"].drop_nulls().to_list() == ["Better."]
+    logs = (tmp_path / "lake" / "tables" / "feedback" / "_delta_log").glob("*.json")
+    assert not any("Better." in log.read_text() for log in logs)
+
+
 def test_feedback_of_every_kind_is_taken_once_and_bad_feedback_is_quarantined(lake, tmp_path):
     logs = write(tmp_path / "app.jsonl", log("a", "one"))
     said = write(

@@ -10,7 +10,8 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 import pytest
-from datasets import Dataset
+import xlsxwriter
+from datasets import Dataset, DatasetDict
 
 from configs.settings import CollectSettings, Source
 from storage.lake import Lake
@@ -41,6 +42,19 @@ def zstd(data: bytes) -> bytes:
     return out.getvalue().to_pybytes()
 
 
+def excel() -> bytes:
+    """Two sheets, with an empty row and an empty column, and a third one that is empty."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        for part in (ROWS[:3], ROWS[3:], []):
+            sheet = book.add_worksheet()
+            if part:
+                sheet.write_row(0, 0, ["question", "answer", "tags"])
+            for at, row in enumerate(part):
+                sheet.write_row(1 + at + (at > 0), 0, list(row.values()))
+    return out.getvalue()
+
+
 FILES = {
     "rows.jsonl": LINES,
     "rows.ndjson": LINES,
@@ -56,6 +70,8 @@ FILES = {
     "rows.tsv": comma_separated("\t"),
     "rows.csv.gz": gzip.compress(comma_separated(",")),
     "rows.parquet": parquet(),
+    "rows.xlsx": excel(),
+    "rows.xlsx.gz": gzip.compress(excel()),
     "no_suffix": LINES,
     "no_suffix_array": json.dumps(ROWS).encode(),
     "no_suffix_parquet": parquet(),
@@ -86,6 +102,8 @@ def test_every_container_gives_the_same_rows(name, lake, tmp_path):
     [
         ("cut.jsonl.gz", gzip.compress(LINES * 5000)[:-30], 5),
         ("no.jsonl.gz", b"this is no gzip", 0),
+        ("no.xlsx", b"PK this is no workbook", 0),
+        ("cut.xlsx", excel()[:-200], 0),
         ("no.parquet", b"PAR1 and no more", 0),
         ("no.jsonl.zst", b"\x28\xb5\x2f\xfd broken", 0),
         ("bad.csv", b'question,answer\nfine,fine\n"open,never closed', 1),
@@ -128,8 +146,23 @@ def test_hidden_files_are_left_out_but_not_what_lies_in_a_hidden_folder_that_is_
     assert collected(lake, tmp_path / path).height == len(ROWS)
 
 
-def test_a_folder_that_hugging_face_saved(lake, tmp_path):
-    Dataset.from_list(ROWS).save_to_disk(tmp_path / "saved")
+def saved_to_disk(folder: Path) -> None:
+    DatasetDict({"train": Dataset.from_list(ROWS[:3]), "test": Dataset.from_list(ROWS[3:])}).save_to_disk(
+        folder, num_shards={"train": 2, "test": 1}
+    )
+
+
+def repository(folder: Path) -> None:
+    """As the hub has data sets: Parquet by split, a card, git's own files."""
+    for split, rows in {"train": ROWS[:3], "test": ROWS[3:]}.items():
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        Dataset.from_list(rows).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    (folder / ".gitattributes").write_text("*.parquet filter=lfs\n")
+
+
+@pytest.mark.parametrize("make", [saved_to_disk, repository])
+def test_a_folder_of_a_hugging_face_data_set(make, lake, tmp_path):
+    make(tmp_path / "saved")
     (tmp_path / "saved" / "README.md").write_text("A card that describes the data.")
     assert collected(lake, tmp_path / "saved").height == len(ROWS)
     assert lake.read("quarantine").collect().height == 0
