@@ -106,6 +106,7 @@ class Lake:
             configuration={
                 "delta.dataSkippingStatsColumns": ",".join(name for name in STATISTICS if name in TABLES[table].schema),
                 "delta.logRetentionDuration": "interval 30 days",
+                "delta.targetFileSize": str(512 * 2**20),
                 "delta.deletedFileRetentionDuration": "interval 7 days",
             },
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from pydantic import BaseModel
 
@@ -20,6 +20,7 @@ from storage.tables import TABLES
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 20
+WRITER = WriterProperties(max_row_group_size=65_536)  # rows that are in memory at a time; the default is a million
 
 
 class BooksError(Exception):
@@ -174,9 +175,11 @@ def _commit(
     properties = CommitProperties(app_transactions=[Transaction(app, transaction)])
     if replace:
         predicate = f"batch = '{_quoted(batch)}' AND step = '{_quoted(step)}'"
-        write_deltalake(delta, frame, mode="overwrite", predicate=predicate, commit_properties=properties)
+        write_deltalake(
+            delta, frame, mode="overwrite", predicate=predicate, commit_properties=properties, writer_properties=WRITER
+        )
     else:
-        write_deltalake(delta, frame, mode="append", commit_properties=properties)
+        write_deltalake(delta, frame, mode="append", commit_properties=properties, writer_properties=WRITER)
 
 
 def _quoted(text: str) -> str:

@@ -1,5 +1,6 @@
 """A batch's texts, signed chunk by chunk on all cores; what is large goes to temporary files."""
 
+import mmap
 import os
 import tempfile
 from collections import deque
@@ -45,6 +46,11 @@ class Batch:
     keys: U64
     key_offsets: I64
     distinct: I64
+
+    def release_keys(self) -> None:
+        """Give the memory of the keys back; who needs them again reads them from their file."""
+        if isinstance(self.keys, np.memmap):
+            self.keys._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
     def packed(self) -> pl.DataFrame:
         """meta, keys and sketch of every row as the `signatures` table holds them."""
@@ -138,8 +144,8 @@ def _first_equal(meta: npt.NDArray[np.void]) -> I64:
 def _binary(values: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> pl.Series:
     """Packed arrays as a Binary column, without a copy, in chunks that an Arrow view can address."""
     size, chunks = values.dtype.itemsize, []
-    for begin in range(0, len(offsets) - 1, CHUNK * 64):
-        ends = offsets[begin : begin + CHUNK * 64 + 1]
+    for begin in range(0, len(offsets) - 1, CHUNK * 8):
+        ends = offsets[begin : begin + CHUNK * 8 + 1]
         data = pa.py_buffer(values[ends[0] : ends[-1]])
         places = pa.py_buffer(np.ascontiguousarray((ends - ends[0]) * size, np.int64))
         chunks.append(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends) - 1, [None, places, data]))

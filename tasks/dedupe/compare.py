@@ -23,7 +23,10 @@ F64 = npt.NDArray[np.float64]
 ROW_BITS = 24
 PARTS = 256  # what entries are divided into, by the first byte of their keys, to be sorted side by side
 MOST_ROWS = 1 << ROW_BITS
+PAIRS = 4096  # that are worth a thread of their own
 REMEMBERED = 1 << 15  # pairs found unlike that are not compared again; a power of 2
+STEPS = 16  # entries to pass one by one before striding
+ONE = np.uint64(1)
 WORDS_PER_EXTRA = 20  # a short text may have one content word more per twenty words
 SAME_WORDS = 0.95  # Jaccard similarity of short texts with the same content words in another order
 
@@ -101,8 +104,9 @@ def pairs_across(
     new_entries: U64, row_of: I64, new: Rows, old_entries: U64, old: Rows, settings: DedupeSettings
 ) -> Edges:
     """Verified pairs of a new text (left) with one of the index (right): all, but for the cap."""
-    pairs = np.unique(_across(new_entries, row_of.astype(np.uint64), old_entries, settings.bucket_cap))
-    left, right = (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    # in the order of the old rows: there are many more of them, and they lie in a file
+    pairs = np.unique(_across(new_entries, row_of.astype(np.uint64), old_entries, settings.bucket_cap), sorted=True)
+    left, right = (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64), (pairs >> np.uint64(32)).astype(np.int64)
     similarity, hits = compare(left, right, new, old, settings)
     return Edges(left[hits], right[hits], similarity[hits])
 
@@ -116,7 +120,7 @@ def compare(left: I64, right: I64, a: Rows, b: Rows, settings: DedupeSettings) -
         out = similarity[part], duplicates[part]
         _compare(left[part], right[part], *_arrays(a), *_arrays(b), *thresholds, *out)
 
-    cores = os.cpu_count() or 1
+    cores = min(os.cpu_count() or 1, 1 + len(left) // PAIRS)
     ends = [number * len(left) // cores for number in range(cores + 1)]
     with ThreadPoolExecutor(cores) as pool:
         deque(pool.map(work, map(slice, ends, ends[1:])), maxlen=0)
@@ -277,32 +281,44 @@ def _within(
 
 @kernel
 def _across(new: U64, row_of: U64, old: U64, cap: int) -> U64:
-    """Pairs (new row << 32 | old row) that share a key; both arrays are sorted."""
+    """Pairs (old row << 32 | new row) that share a key; both arrays are sorted."""
     pairs = np.empty(1024, np.uint64)
-    count, low, mask = 0, 0, np.uint64(MOST_ROWS - 1)
+    count, low, mask = 0, np.uint64(0), np.uint64(MOST_ROWS - 1)
     for entry in new:
         key = entry & ~mask
-        step = 1
-        while low + step < len(old) and old[low + step] < key:
-            step *= 2
-        high = min(low + step, len(old))
-        low += step // 2
-        while low < high:  # the first entry with this key lies between
-            middle = (low + high) // 2
-            if old[middle] < key:
-                low = middle + 1
-            else:
-                high = middle
-        at = low
-        while at < len(old) and at < low + cap and old[at] & ~mask == key:
+        low = _seek(old, low, key)
+        for at in range(low, min(low + np.uint64(cap), np.uint64(len(old)))):
+            if old[at] & ~mask != key:
+                break
             if count == len(pairs):
                 grown = np.empty(2 * count, np.uint64)
                 grown[:count] = pairs
                 pairs = grown
-            pairs[count] = (row_of[np.int64(entry & mask)] << np.uint64(32)) | (old[at] & mask)
+            pairs[count] = ((old[at] & mask) << np.uint64(32)) | row_of[entry & mask]
             count += 1
-            at += 1
     return pairs[:count]
+
+
+@kernel
+def _seek(old: U64, low: Any, key: Any) -> Any:
+    """The first place from `low` on whose entry is not below the key: a few steps, then strides that double."""
+    size = np.uint64(len(old))
+    near = min(low + np.uint64(STEPS), size)
+    while low < near and old[low] < key:
+        low += ONE
+    if low < near or low == size:
+        return low
+    step = ONE
+    while low + step < size and old[low + step] < key:
+        step += step
+    high = min(low + step, size)
+    while low < high:
+        middle = (low + high) >> ONE
+        if old[middle] < key:
+            low = middle + ONE
+        else:
+            high = middle
+    return low
 
 
 @kernel

@@ -1,6 +1,8 @@
 """The duplicates of a batch: among its own texts, and of texts that were kept before."""
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from configs.settings import DedupeSettings
 from tasks.dedupe.batch import Batch
-from tasks.dedupe.compare import Rows, compare, entries, pairs_across, pairs_within
+from tasks.dedupe.compare import Edges, Rows, compare, entries, pairs_across, pairs_within
 from tasks.dedupe.index import Run
 from tasks.text.hashing import I64, U64
 
@@ -48,8 +50,10 @@ def find(
         final: id and kept_id of those of these ids that were left out later on.
     """
     sorted_entries = entries(batch.keys, batch.key_offsets, batch.distinct)
+    batch.release_keys()
     old = _matches(batch, index, sorted_entries, settings, owner)
     component = components(batch, sorted_entries, settings)
+    del sorted_entries  # half a gigabyte for two million texts
     rows = batch.table.with_row_index("row").with_columns(component=component)
     kept_before = _kept_before(old, rows, final)
     kept = _keep(rows, kept_before, with_feedback)
@@ -83,9 +87,14 @@ def _matches(
     batch: Batch, index: Sequence[Run], sorted_entries: U64, settings: DedupeSettings, owner: tuple[str, str]
 ) -> pl.DataFrame:
     """Every verified pair of a distinct text with a row of the index."""
+
+    def search(run: Run) -> Edges:
+        return pairs_across(sorted_entries, batch.distinct, batch.rows, run.entries, run.rows, settings)
+
     found = [pl.DataFrame(schema=MATCH)]
-    for number, run in enumerate(index):
-        edges = pairs_across(sorted_entries, batch.distinct, batch.rows, run.entries, run.rows, settings)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        searched = list(pool.map(search, index))
+    for number, (run, edges) in enumerate(zip(index, searched, strict=True)):
         equal = batch.rows.meta["exact"][edges.left] == run.rows.meta["exact"][edges.right]
         frame = run.name(edges.right).with_columns(
             row=pl.Series(edges.left),
