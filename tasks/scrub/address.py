@@ -60,7 +60,6 @@ _PLACES = (
 )
 _REST = rf"{_UNIT}?{_PLACES}?"
 _BRITISH = r"(?-i:[A-Z]{1,2}\d[A-Z\d]? ?\d[ABD-HJLNP-UW-Z]{2}\b)"
-_STATE_CODE = r"(?-i:[A-Z]{2} \d{5}(?:-\d{4})?)(?!\d)"
 _HOUSE = rf"(?:{_STRONG_UNIT}{_UNIT_NUMBER}[ ,]+(?:{_NUMBER}[ ,]+)?|{_START}{_NUMBER}[ ,]+)"
 
 STREETS = (
@@ -74,16 +73,26 @@ STREETS = (
     rf"{_START}{_NUMBER}[ ](?:{_ANY}[ ]){{0,5}}{_ANY}(?:[ ]{_NUMBER})?(?={_BREAK}{_STRONG_UNIT}{_UNIT_NUMBER})",
     rf"(?<!\p{{L}}){_STRONG_UNIT}{_UNIT_NUMBER}[ ,]+{_NUMBER}[ ]{_NAME}(?:[ ]{_NUMBER}{_END})?",  # Apt. 5, 12 Rincon 9
 )
-_CUE = (
-    r"(?<!\p{L})(?:address(?:es)?(?:[ ](?:is|to|at|are))?:?|liv(?:es?|ing) at|located at|(?:office|home|house) is at|"
+_CUE_WORDS = (
+    r"(?:address(?:es)?(?:[ ](?:is|to|at|are))?:?|liv(?:es?|ing) at|located at|(?:office|home|house) is at|"
     r"mov(?:ed|ing) to|(?:ship|deliver|send|sent|mail|forward|one)(?:p?ed)? to|meet (?:me|us|you)?[ ]?at|arrived at|"
-    r"wohn(?:e|t|en|haft) in(?: der)?|vivo en(?: la)?|j'habite(?: au)?|abito in)\s{1,6}"
+    r"wohn(?:e|t|en|haft) in(?: der)?|vivo en(?: la)?|j'habite(?: au)?|abito in)"
 )
+_CUE = rf"(?<!\p{{L}}){_CUE_WORDS}\s{{1,6}}"
+_STATE = (
+    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AIT]|"
+    r"W[AIVY])"
+)
+_STATE_CODE = rf"(?-i:(?<!\p{{L}}){_STATE})[ ]\d{{5}}(?:-\d{{4}})?(?!\d)"
+_MILITARY_CODE = r"[afd]po[ ]a[aep][ ]\d{5}"
 
 PATTERNS = (
     *(Pattern(f"street {n}", street + _REST, 0.6) for n, street in enumerate(STREETS)),
-    Pattern("cued", rf"{_CUE}\K{_NUMBER}[ ,]+(?:{_ANY}[ ]){{0,4}}?{_ANY}[ ]{_NUMBER}{_END}{_REST}", 0.6),
-    Pattern("cued by a name", rf"{_CUE}\K{_NUMBER}[ ,]+{_NAME}{_REST}", 0.6),
+    Pattern(
+        "cued",
+        rf"{_CUE}\K{_NUMBER}[ ,]+(?:(?:{_ANY}[ ]){{0,4}}?{_ANY}[ ]{_NUMBER}{_END}{_REST}|{_NAME}{_REST})",
+        0.6,
+    ),
     Pattern(
         "to its code", rf"{_HOUSE}{_NAME}{_UNIT}?(?:{_BREAK}{_NAME}){{1,3}}{_BREAK}(?:{_BRITISH}|{_STATE_CODE})", 0.7
     ),
@@ -104,15 +113,11 @@ PATTERNS = (
         rf"casella postale)[ ]#?\d{{1,8}}{_REST}",
         0.7,
     ),
-    Pattern("military", r"(?<!\p{L})(?:psc|cmr|unit)[ ]\d{3,5},?[ ]box[ ]\d{1,5}(?:\s+[afd]po[ ]a[aep][ ]\d{5})?", 0.8),
-    Pattern("ship", r"(?<!\p{L})us[nsc]{1,3}[nvs]?[ ]\p{L}{2,30}\s{1,3}[afd]po[ ]a[aep][ ]\d{5}", 0.8),
-    Pattern("military code", r"(?<!\p{L})[afd]po[ ]a[aep][ ]\d{5}\b", 0.8),
+    Pattern("military", rf"(?<!\p{{L}})(?:psc|cmr|unit)[ ]\d{{3,5}},?[ ]box[ ]\d{{1,5}}(?:\s+{_MILITARY_CODE})?", 0.8),
     Pattern(
-        "state and code",
-        r"(?-i:(?<!\p{L})(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|"
-        r"S[CD]|T[NX]|UT|V[AIT]|W[AIVY]))[ ]\d{5}(?:-\d{4})?(?!\d)",
-        0.6,
+        "military code", rf"(?<!\p{{L}})(?:us[nsc]{{1,3}}[nvs]?[ ]\p{{L}}{{2,30}}\s{{1,3}})?{_MILITARY_CODE}\b", 0.8
     ),
+    Pattern("state and code", _STATE_CODE, 0.6),
     Pattern("british code", rf"\b{_BRITISH}", 0.3),
     Pattern("canadian code", r"(?-i:\b[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z] ?\d[ABCEGHJ-NPRSTV-Z]\d\b)", 0.5),
     Pattern("code", r"(?<![\w.,$€£-])\d{5}(?:-\d{4})?(?![\w-]|[.,]\d)", 0.05),
@@ -121,8 +126,7 @@ GATE = (
     r"\d",
     rf"(?i)\b{_ENGLISH}\b|\b{_ROMANCE}[ ]|{_COMPOUND}(?:\b|[ ])|-(?:ring|markt|hof|berg|graben|anger|wall) |"
     rf"\b{_FINAL}[ ]|\b(?:{_STRONG_UNIT}|{_WEAK_UNIT})[ ]?#?\d|box|"
-    r"[afd]po |apartado|casella|corner of|address|liv(?:es?|ing) at|(?:loca|arriv)ed at|is at|mov(?:ed|ing) to|"
-    r"(?:ship|deliver|send|sent|mail|forward|one)(?:p?ed)? to|meet|wohn|vivo|habite|abito|"
+    rf"[afd]po |apartado|casella|corner of|{_CUE_WORDS}|"
     r"\d{5}|[A-Za-z]\d[A-Za-z\d]? ?\d[A-Za-z]{2}|[A-Za-z]\d[A-Za-z] ?\d[A-Za-z]\d",
 )
 """For Polars: a digit, and a word or a code that an address has."""

@@ -30,24 +30,24 @@ _CLOSING = (
     r"(?:un )?abrazos?|besos|hasta pronto|cordiali saluti|distinti saluti|atenciosamente|abraços|"
     r"met vriendelijke groet)"
 )
-_INTRODUCTION = (
-    r"(?:(?:my|his|her|their|first|last|full|middle|maiden|family|legal|real)[ ]?names?(?:'s| is| was| are)|"
-    r"name is|name'?s|(?:call|called|calls) me|i(?:'m| am) called|named (?:him|her|it|them)|this is|"
-    r"ich heiße|mein name ist|ich bin|je m'appelle|mon nom est|je suis|me llamo|mi nombre es|soy|mi chiamo|"
-    r"il mio nome è|sono|(?:o )?meu nome é|(?:eu )?me chamo|mijn naam is|ik heet|ik ben)"
-)
 _STRONG_INTRODUCTION = (
     r"(?:my (?:(?:first|last|full|middle|maiden|family) )?name(?:'s| is)|maiden name is|calls? me|named (?:him|her)|"
     r"ich heiße|mein name ist|je m'appelle|me llamo|mi nombre es|mi chiamo|meu nome é|mijn naam is|ik heet)"
 )
-_KIN = (
-    r"(?:daughter|son|wife|husband|mother|father|mom|dad|brother|sister|uncle|aunt|cousin|nephew|niece|boyfriend|"
-    r"girlfriend|fiancée?|partner|grandmother|grandfather|address|phone|email|birthday|passport|social security)"
+_INTRODUCTION = (
+    rf"(?:{_STRONG_INTRODUCTION}|(?:my|his|her|their|first|last|full|middle|maiden|family|legal|real)[ ]?names?"
+    r"(?:'s| is| was| are)|name is|name'?s|called me|i(?:'m| am) called|named (?:it|them)|this is|ich bin|mon nom est|"
+    r"je suis|soy|sono|il mio nome è|(?:eu )?me chamo|ik ben)"
 )
+_FAMILY = (
+    r"daughter|son|wife|husband|mother|father|mom|dad|brother|sister|uncle|aunt|cousin|nephew|niece|boyfriend|"
+    r"girlfriend|fiancée?|partner|grandmother|grandfather"
+)
+_OWNED = rf"(?:{_FAMILY}|address|phone|email|birthday|passport|social security)"
 _SAID = r"(?:says|said|asks|asked|replies|replied|shouts|shouted|whispered|answered|wrote|added|explained)"
 
 _RELATIVE = (
-    r"(?:partner|husband|wife|son|daughter|mother|father|friend|boss|colleague|brother|sister|neighbou?r|doctor|"
+    rf"(?:{_FAMILY}|friend|boss|colleague|neighbou?r|doctor|"
     r"(?:mein|dein|sein|ihr|unser|eure?)(?:e[mnrs]?)? (?:nachbar|kolleg|freund|chef|mann|frau|sohn|tochter|bruder|"
     r"schwester|mutter|vater|partner|tante|onkel|arzt|ärzt)(?:e|en|n|in)?|"
     r"(?:mon|ma|ton|ta|son|sa|notre|votre) (?:voisine?|collègue|amie?|chef|mari|femme|fils|fille|frère|sœur|mère|père|"
@@ -74,13 +74,7 @@ PATTERNS: tuple[tuple[str, str, float, str], ...] = (
     ("introduction", rf"(?<!\p{{L}}){_INTRODUCTION}:?[ ]{_NAMED}{_DEGREE}?", 0.6, rf"\b{_INTRODUCTION}:?[ ]"),
     (
         "introduction, small",
-        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}(?:{_ALONE}|(?= and| but))",
-        0.5,
-        rf"\b{_STRONG_INTRODUCTION}:?[ ]",
-    ),
-    (
-        "introduction, small, two words",
-        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}[ ]{_SMALL_NAME}{_ALONE}",
+        rf"(?<!\p{{L}}){_STRONG_INTRODUCTION}:?[ ]\K{_SMALL_NAME}(?:(?:[ ]{_SMALL_NAME})?{_ALONE}|(?= and| but))",
         0.5,
         rf"\b{_STRONG_INTRODUCTION}:?[ ]",
     ),
@@ -93,7 +87,7 @@ PATTERNS: tuple[tuple[str, str, float, str], ...] = (
         0.6,
         rf"\b{_CLOSING}[ \t]*[,.!]?[ \t]*\n",
     ),
-    ("owner", rf"(?<!\p{{L}}){_NAMED}(?=\\?['’]s[ ]{_KIN}\b)", 0.5, rf"['’]s[ ]{_KIN}\b"),
+    ("owner", rf"(?<!\p{{L}}){_NAMED}(?=\\?['’]s[ ]{_OWNED}\b)", 0.5, rf"['’]s[ ]{_OWNED}\b"),
     ("speaker", rf"[\"”'][ ]{_SAID}[ ]{_NAMED}", 0.5, rf"[\"”'][ ]{_SAID}[ ]"),
     (
         "spoken to",
