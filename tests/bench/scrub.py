@@ -1,4 +1,4 @@
-"""Scrubbing against stock Presidio: speed, recall, false redactions, planted canaries and secrets, memory."""
+"""Scrubbing against stock Presidio: speed, recall, false redactions, canaries, secrets, languages, memory."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ from tasks.scrub.memory import Findings
 from tasks.scrub.paragraphs import paragraphs
 from tasks.scrub.secret_kinds import PREFIXED
 from tasks.scrub.workers import Unit, Workers
-from tests.bench import _scrub_canaries, _scrub_secrets
+from tests.bench import _scrub_canaries, _scrub_languages, _scrub_secrets
 from tests.bench._scrub_stock import MODEL, Span, Stock
 from tests.bench._table import show
 
@@ -46,6 +46,8 @@ def run(*, quick: bool) -> dict[str, Any]:
         figures |= secrets(workers.look, 4 if quick else 20)
         with Workers(every_type, processes) as all_types:
             figures |= recall(all_types.look, stock, 200 if quick else 10_000)
+            figures |= _scrub_languages.layouts(all_types.look, stock, 2 if quick else 20)
+    figures |= _scrub_languages.chinese(50 if quick else None)
     figures |= memory(2_000 if quick else 50_000, processes)
     return figures
 
