@@ -14,7 +14,7 @@ help: ## this list
 $(VENV)/installed: pyproject.toml $(CONSTRAINTS)
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	@$(RUN)/pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS)) -e '.[dev]'
+	@$(RUN)/pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS)) -e '.[dev,embeddings]'
 	@touch $@
 
 install: $(VENV)/installed ## make .venv with everything

@@ -22,6 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # their frames would show users' texts
 )
+review = typer.Typer(help="Let people decide about the rows that the scores are least sure of.", no_args_is_help=True)
+app.add_typer(review, name="review")
 LOOPBACK = "127.0.0.1"
 console = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -141,6 +143,33 @@ def rollback(
 
     decision = move(_existing(lake), reason, to=to)
     console.print(f"[bold]{decision.model}[/] serves again, instead of {decision.champion}.")
+
+
+@review.command("export")
+def review_export(
+    file: Annotated[Path, typer.Argument(help="Where to write, such as review.csv.")],
+    lake: LakeArgument = "lake",
+    count: Annotated[int, typer.Option(help="Rows at most.", min=1)] = 100,
+    format: Annotated[str | None, typer.Option(help="csv, jsonl, label-studio or argilla; else by the name.")] = None,
+) -> None:
+    """Write the most uncertain rows of the training side, to be marked keep or drop."""
+    from flows.review import export_rows
+
+    found = export_rows(_existing(lake), file, count, format)
+    console.print(f"{found:,} rows in [bold]{file}[/]: mark them keep or drop, then `flywheel review import {file}`.")
+
+
+@review.command("import")
+def review_import(
+    file: Annotated[Path, typer.Argument(help="The filled-in file, or the export of Label Studio or Argilla.")],
+    lake: LakeArgument = "lake",
+    reviewer: Annotated[str, typer.Option(help="Who decided, where the file does not say.")] = "reviewer",
+) -> None:
+    """Take decisions: from the next mixture on they count for more than any score, and are labels to learn from."""
+    from flows.review import import_decisions
+
+    counts = import_decisions(_existing(lake), file, reviewer)
+    console.print(", ".join(f"[bold]{count:,}[/] {name.replace('_', ' ')}" for name, count in sorted(counts.items())))
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ STEPS: Mapping[str, str] = {
     "mix_dpo": "Mixed for DPO",
     "mix_kto": "Mixed for KTO",
     "evaluate": "Evaluated",
+    "review": "Reviewed by people",
 }
 """Every step that keeps books, in the order of the pipeline, and what it is called."""
 GOES_ON = ("interactions", "kept", "scrubbed", "curated", "train", "mixed", "scored")

@@ -1,0 +1,1 @@
+"""People look at rows that scores are unsure of, and their decisions count for more than any score."""
