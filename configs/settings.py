@@ -249,6 +249,10 @@ class Settings(Section):
         default="smollm2",
         description='Folder of the first champion, a hub name, or "smollm2" (make model gets it).',
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="Where texts are signed for deduplication: on this machine, or on the Ray cluster of RAY_ADDRESS.",
+    )
     collect: CollectSettings = CollectSettings()
     dedupe: DedupeSettings = DedupeSettings()
     scrub: ScrubSettings = ScrubSettings()

@@ -68,9 +68,9 @@ def curate_rows(lake: Lake, rows: Snapshot, base: Model, settings: Settings) -> 
 
     Preferences are formed before same-prompt answers part, and every row is on its side before anything learns.
     """
-    raw = dedupe(lake, rows, settings.dedupe)
+    raw = dedupe(lake, rows, settings.dedupe, settings.engine)
     clean = scrub(lake, rows, raw, settings.scrub)
-    again = dedupe_scrubbed(lake, clean, settings.dedupe)
+    again = dedupe_scrubbed(lake, clean, settings.dedupe, settings.engine)
     duplicates = [raw, again]
     sides = split(lake, clean, duplicates, settings.split, settings.seed)
     preferences = prefer(lake, clean, sides) if rows.table == "interactions" else None

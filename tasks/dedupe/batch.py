@@ -1,14 +1,11 @@
 """A batch's texts, signed chunk by chunk on all cores; what is large goes to temporary files."""
 
 import mmap
-import os
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +15,10 @@ import pyarrow as pa
 from tasks.dedupe.compare import MOST_ROWS, Rows
 from tasks.dedupe.scheme import META
 from tasks.dedupe.sign import sign
+from tasks.engine.spread import spread
 from tasks.text.hashing import I64, U64
 
 CHUNK = 2048  # rows that one thread signs at a time
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 class BatchTooLargeError(Exception):
@@ -65,7 +61,14 @@ class Batch:
 
 
 def sign_batch(
-    chunks: Iterable[pl.DataFrame], secret: bytes, *, purpose: str, near: bool, threads: int, folder: Path
+    chunks: Iterable[pl.DataFrame],
+    secret: bytes,
+    *,
+    purpose: str,
+    near: bool,
+    folder: Path,
+    engine: str = "local",
+    threads: int = 0,
 ) -> Batch:
     """Sign all rows of a batch.
 
@@ -74,8 +77,9 @@ def sign_batch(
         secret: the lake's.
         purpose: see `sign`.
         near: see `sign`.
-        threads: how many chunks are signed at a time; 0 for one per core.
         folder: where the temporary files may grow; they vanish with the process.
+        engine: where they are signed; see `spread`.
+        threads: how many chunks are signed at a time; see `spread`.
 
     Raises:
         BatchTooLargeError: more than 16 million rows.
@@ -88,7 +92,7 @@ def sign_batch(
         about = chunk.select("id", "occurred_at", length=pl.col("text").str.len_chars().fill_null(0))
         return about, sign(chunk["text"], secret, purpose=purpose, near=near)
 
-    for about, signed in _in_order(work, _sliced(chunks), threads or os.cpu_count() or 1):
+    for about, signed in spread(work, _sliced(chunks), engine=engine, threads=threads):
         tables.append(about)
         metas.append(signed.meta)
         orders.append(signed.order)
@@ -155,15 +159,3 @@ def _binary(values: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> pl.Series:
 def _sliced(chunks: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     for chunk in chunks:
         yield from chunk.iter_slices(CHUNK)
-
-
-def _in_order(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
-    """The results in the order of the items; no more than two items a thread are under way."""
-    waiting: deque[Future[B]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -18,7 +18,7 @@ CHUNK = 16_384
 
 
 @task(name="dedupe", persist_result=False)
-def dedupe(lake: Lake, rows: Snapshot, settings: DedupeSettings) -> Snapshot:
+def dedupe(lake: Lake, rows: Snapshot, settings: DedupeSettings, engine: str = "local") -> Snapshot:
     """Find the rows that repeat, exactly or nearly, one of their batch or one kept before.
 
     Rows without consent take no part: they are neither kept instead of another nor remembered.
@@ -27,6 +27,7 @@ def dedupe(lake: Lake, rows: Snapshot, settings: DedupeSettings) -> Snapshot:
         lake: where the tables are.
         rows: interactions or synthetic conversations.
         settings: what is compared, and how similar duplicates are.
+        engine: where texts are signed: local or ray.
 
     Returns:
         The `duplicates` of the batch; its `signatures` are in the index.
@@ -35,7 +36,7 @@ def dedupe(lake: Lake, rows: Snapshot, settings: DedupeSettings) -> Snapshot:
     def work() -> StepOutput:
         consenting = pl.col("consent").fill_null(True)
         everything = lake.scan(rows)
-        found = _find(lake, everything.filter(consenting), rows.batch, "dedupe", settings, near=True)
+        found = _find(lake, everything.filter(consenting), rows.batch, "dedupe", settings, engine, near=True)
         total, refused = everything.select(pl.len(), refused=(~consenting).sum()).collect().row(0)
         return _output(found, total, no_consent=refused)
 
@@ -45,13 +46,16 @@ def dedupe(lake: Lake, rows: Snapshot, settings: DedupeSettings) -> Snapshot:
 
 
 @task(name="dedupe_scrubbed", persist_result=False)
-def dedupe_scrubbed(lake: Lake, scrubbed: Snapshot, settings: DedupeSettings) -> Snapshot:
+def dedupe_scrubbed(
+    lake: Lake, scrubbed: Snapshot, settings: DedupeSettings, engine: str = "local"
+) -> Snapshot:
     """Find the rows that became equal to another by scrubbing ("I am <PERSON>"), in their batch or before.
 
     Args:
         lake: where the tables are.
         scrubbed: scrubbed rows; feedback texts among them take no part.
         settings: what is compared.
+        engine: where texts are signed: local or ray.
 
     Returns:
         The `duplicates` of the batch that were found here, reason scrubbed_exact.
@@ -63,7 +67,7 @@ def dedupe_scrubbed(lake: Lake, scrubbed: Snapshot, settings: DedupeSettings) ->
         known = _final(lake, ids, scrubbed.batch, "dedupe_scrubbed")["id"]
         found = _find(
             lake, conversations.filter(~pl.col("id").is_in(known.implode())), scrubbed.batch, "dedupe_scrubbed",
-            settings, near=False,
+            settings, engine, near=False,
         )  # fmt: skip
         renamed = found.duplicates.with_columns(reason=pl.lit("scrubbed_exact"))
         return _output(Found(renamed, found.signatures), len(ids), duplicates_before=len(known))
@@ -79,7 +83,9 @@ def dedupe_scrubbed(lake: Lake, scrubbed: Snapshot, settings: DedupeSettings) ->
     )
 
 
-def _find(lake: Lake, rows: pl.LazyFrame, batch: str, step: str, settings: DedupeSettings, *, near: bool) -> Found:
+def _find(
+    lake: Lake, rows: pl.LazyFrame, batch: str, step: str, settings: DedupeSettings, engine: str, *, near: bool
+) -> Found:
     secret = lake.secret()
     made_by = scheme(settings, secret)
     index = open_index(lake, made_by)
@@ -88,8 +94,8 @@ def _find(lake: Lake, rows: pl.LazyFrame, batch: str, step: str, settings: Dedup
         secret,
         purpose=step,
         near=near,
-        threads=0,
         folder=lake.folder(FOLDER),
+        engine=engine,
     )
     found = find(
         signed,

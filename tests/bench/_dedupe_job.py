@@ -45,7 +45,7 @@ def sign_texts(texts: pl.DataFrame) -> Batch:
 
 def _sign(chunks: Iterable[pl.DataFrame]) -> Batch:
     with tempfile.TemporaryDirectory() as folder:
-        return sign_batch(chunks, b"bench", purpose="bench", near=True, threads=0, folder=Path(folder))
+        return sign_batch(chunks, b"bench", purpose="bench", near=True, folder=Path(folder))
 
 
 def batch(uri: str, name: str) -> None:
