@@ -6,7 +6,8 @@ from storage.snapshot import digest
 
 
 def settings_hash(settings: Settings) -> str:
-    """What decides whether a finished batch would come out differently: everything but where input and lake lie and what works on them."""
+    """What decides whether a finished batch would come out differently: not where input and lake lie, nor what works
+    on them."""
     return digest(settings.model_dump_json(exclude={"lake", "collect", "engine"}))
 
 

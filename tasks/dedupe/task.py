@@ -46,9 +46,7 @@ def dedupe(lake: Lake, rows: Snapshot, settings: DedupeSettings, engine: str = "
 
 
 @task(name="dedupe_scrubbed", persist_result=False)
-def dedupe_scrubbed(
-    lake: Lake, scrubbed: Snapshot, settings: DedupeSettings, engine: str = "local"
-) -> Snapshot:
+def dedupe_scrubbed(lake: Lake, scrubbed: Snapshot, settings: DedupeSettings, engine: str = "local") -> Snapshot:
     """Find the rows that became equal to another by scrubbing ("I am <PERSON>"), in their batch or before.
 
     Args:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from configs.mistake import Mistake
@@ -70,7 +69,7 @@ def test_an_error_in_the_work_arrives() -> None:
 
 def test_a_cluster_that_is_not_there_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
-    with pytest.raises(Mistake, match="No Ray cluster answers at 127.0.0.1:9"):
+    with pytest.raises(Mistake, match="No Ray cluster answers at"):
         list(spread(abs, [1], engine="ray"))
 
 
@@ -100,4 +99,5 @@ def test_ray_finds_the_duplicates_that_this_machine_finds(
         dedupe.fn(lake, asked(lake, texts), DedupeSettings(), engine)
         found.append([lake.read(name).drop("batch").sort("id").collect() for name in ("duplicates", "signatures")])
     for here, there in zip(*found, strict=True):
-        assert here.height and here.equals(there)
+        assert here.height
+        assert here.equals(there)
