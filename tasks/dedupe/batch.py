@@ -12,7 +12,8 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from tasks.dedupe.compare import MOST_ROWS, Rows
+from tasks.dedupe.compare import Rows
+from tasks.dedupe.entries import MOST_ROWS
 from tasks.dedupe.scheme import META
 from tasks.dedupe.sign import sign
 from tasks.engine.spread import spread

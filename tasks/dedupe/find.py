@@ -12,7 +12,8 @@ from scipy.sparse.csgraph import connected_components
 
 from configs.settings import DedupeSettings
 from tasks.dedupe.batch import Batch
-from tasks.dedupe.compare import Edges, Rows, compare, entries, pairs_across, pairs_within
+from tasks.dedupe.compare import Edges, Rows, compare, pairs_across, pairs_within
+from tasks.dedupe.entries import entries
 from tasks.dedupe.index import Run
 from tasks.text.hashing import I64, U64
 

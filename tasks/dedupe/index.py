@@ -22,7 +22,8 @@ import pyarrow as pa
 from configs.settings import DedupeSettings
 from storage.lake import Lake, LakeError
 from storage.snapshot import digest
-from tasks.dedupe.compare import Rows, entries
+from tasks.dedupe.compare import Rows
+from tasks.dedupe.entries import entries
 from tasks.dedupe.scheme import META, SCHEME
 from tasks.text.hashing import U64
 

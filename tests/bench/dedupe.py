@@ -25,7 +25,8 @@ from typing import Any
 import polars as pl
 
 from storage.lake import Lake
-from tasks.dedupe.compare import entries, pairs_within
+from tasks.dedupe.compare import pairs_within
+from tasks.dedupe.entries import entries
 from tasks.dedupe.find import components
 from tests.bench import _dedupe_data as data
 from tests.bench._dedupe_job import SETTINGS, kept_ids, sign_texts

@@ -5,7 +5,7 @@ import pytest
 
 from configs.settings import DedupeSettings
 from tasks.dedupe.compare import Rows, compare, pairs_across
-from tasks.dedupe.compare import entries as make_entries
+from tasks.dedupe.entries import entries as make_entries
 from tasks.dedupe.sign import sign
 
 SAME = [
