@@ -79,7 +79,7 @@ _LINE = regex.compile(
     rf"(?m)(?:^|[,;|{{(])[ \t>*#-]*[\"']?(?P<label>\p{{L}}[^\n:=|,;\"'{{(]{{1,{MOST_LABEL}}})[\"'*]*[ \t]*[:=|][ \t*]*"
     rf"(?P<quote>[\"'])?(?P<value>(?(quote)(?:(?!(?P=quote))[^\n])|[^\n|;\"]){{2,{MOST_VALUE}}})"
 )
-GATE = rf"(?i)(?:{'|'.join(kind.labels for kind in KINDS)})[\"'*]*[ \t]*[:=|,;\t\n]"
+GATE = rf"(?i)(?:{'|'.join(kind.labels for kind in KINDS)})[\"'*]*[ \t]*[:=|,;\t\r\n]"
 """For Polars: a label, and what can follow one."""
 
 

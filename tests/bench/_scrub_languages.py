@@ -64,7 +64,8 @@ def chinese(count: int | None = None) -> dict[str, float]:
     with gzip.open(DATA / "alpaca_zh_demo.json.gz") as file:
         talks = json.load(file)[:count]
     texts = ["\n".join(filter(None, (talk["instruction"], talk["input"], talk["output"]))) for talk in talks]
-    languages = detect(pl.Series(texts, dtype=pl.String))
+    asked = pl.Series([f"{talk['instruction']}\n{talk['input']}" for talk in talks], dtype=pl.String)
+    languages = detect(asked)  # by what the user says, as collecting does
     absent = {"name": None, "tool_calls": None, "tool_call_id": None}
     rows = [
         {

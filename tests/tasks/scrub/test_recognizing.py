@@ -113,6 +113,7 @@ def test_the_config_adds_denies_and_allows() -> None:
         ("id,name,phone\n1,Jane Roe,7343953121\n2,Bo Ek,", "PERSON", "Bo Ek"),
         ("id,name,phone\n1,Jane Roe,7343953121\n2,Bo Ek,", "PHONE_NUMBER", "7343953121"),
         ("a;street;city\n7;Am Hang 4;Ulm", "LOCATION", "Ulm"),
+        ("a,b,city\r\n7,c,Ulm\r\n", "LOCATION", "Ulm"),
         ('name,address\nx,"4 Old Hollow, Ely"', "ADDRESS", "4 Old Hollow, Ely"),
         ("| Name | Born |\n|---|---|\n| Jane Roe | 1984-05-03 |", "DATE_OF_BIRTH", "1984-05-03"),
         ("Versicherter: Uwe Kern, geboren 1950", "PERSON", "Uwe Kern"),
