@@ -1,7 +1,10 @@
-"""Speed and memory of collect, beside plain `polars.read_ndjson` of the same log.
+"""Speed and memory of collect, beside plain `polars.read_ndjson` of the same log; and of the HTTP collector.
 
 The log is the product assistant's of tests/sample, repeated with ids and words of its own per copy, so that no record
 repeats another. Ours has 1% broken lines on top, on which plain Polars stops.
+
+The collector answers keep-alive connections of another process; every answer waits for an fsync. The figures are those
+of one record a request and 32 connections.
 """
 
 import json
@@ -27,6 +30,9 @@ from tests.tasks.collect.samples import SAMPLES
 
 MEGABYTE = 1_000_000
 IDS = {"id", "traceId", "trace_id", "spanId", "observation_id", "target_id", "message_id"}
+LOADS = ((1, 1), (8, 1), (32, 1), (64, 1), (8, 50))
+"""Connections and records a request."""
+MEASURED = (32, 1)
 CHILD = """
 import resource, sys
 from pathlib import Path
@@ -39,7 +45,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def run(*, quick: bool) -> dict[str, Any]:
     """Speed of every format, of a log beside Polars, and how the peak of memory grows with ten times the input.
 
-    Figures: jsonl_vs_polars (ours over theirs, in MB/s), peak_growth_ratio, and the table's.
+    Figures: jsonl_vs_polars (ours over theirs, in MB/s), peak_growth_ratio, collector_rps, collector_p99_ms (from
+    sending a request to its answer), and the table's.
     """
     small, large, records = (5, 50, 2_000) if quick else (100, 1000, 20_000)
     with tempfile.TemporaryDirectory() as place:
@@ -52,14 +59,19 @@ def run(*, quick: bool) -> dict[str, Any]:
         ours = dirty.stat().st_size / MEGABYTE / seconds
         low = _peak(folder / "lake-small", dirty)
         high = _peak(folder / "lake-large", _write(folder / "large.jsonl", large, broken=100))
+        loads = _collector(folder / "lake-http", requests=1_000 if quick else 20_000)
     rows = [(name, f"{speed['records_per_s']:,}", speed["mb_per_s"]) for name, speed in formats.items()]
     rows.append((f"openai_log, {small} MB, 1% broken", "", round(ours, 1)))
     rows.append(("the same by polars.read_ndjson, none broken", "", round(theirs, 1)))
     show("collect", ["format", "records/s", "MB/s"], rows)
+    columns = ["connections x records a request", "requests/s", "records/s", "p50 ms", "p99 ms"]
+    show("collector", columns, [(f"{load[0]} x {load[1]}", *found.values()) for load, found in loads.items()])
     show("peak memory", ["input", "peak"], [(f"{small} MB", f"{low:.0f} MB"), (f"{large} MB", f"{high:.0f} MB")])
     return {
         "jsonl_vs_polars": round(ours / theirs, 2),
         "peak_growth_ratio": round(high / low, 2),
+        "collector_rps": loads[MEASURED]["requests_per_s"],
+        "collector_p99_ms": loads[MEASURED]["p99_ms"],
         "jsonl_mb_per_s": round(ours, 1),
         "polars_mb_per_s": round(theirs, 1),
         "formats": formats,
@@ -69,6 +81,25 @@ def run(*, quick: bool) -> dict[str, Any]:
 def collected(lake: Path, file: Path) -> None:
     """Collect one file into a new lake; its format is told by its keys."""
     collect_new(Lake(str(lake)), CollectSettings(sources=(Source(name="bench", path=str(file)),)))
+
+
+def _collector(lake: Path, requests: int) -> dict[tuple[int, int], dict[str, float]]:
+    """Speed of the collector under each of LOADS."""
+    command = [sys.executable, "-m", "flows.cli", "collector", "--port", "0", "--set", f"lake={lake}"]
+    found = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        port = running.stdout.readline().split()[2].rpartition(":")[2]
+        try:
+            for connections, records in LOADS:
+                count = requests // records // (4 if connections == 1 else 1)
+                sender = [sys.executable, "-m", "tests.bench._collect_load", port]
+                sender += [str(number) for number in (connections, count, records)]
+                said = subprocess.run(sender, capture_output=True, text=True, check=True).stdout
+                found[connections, records] = json.loads(said)
+        finally:
+            running.terminate()
+    return found
 
 
 def _timed(work: Callable[[], object]) -> float:

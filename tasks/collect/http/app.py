@@ -58,9 +58,13 @@ def application(collector: Collector) -> FastAPI:
         await collector.spool.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)  # the README describes it; its pages would load from elsewhere
-    app.post("/v1/interactions")(_json_endpoint(collector, "interactions", anything))
-    app.post("/v1/feedback")(_json_endpoint(collector, "feedback", only_feedback))
-    app.post("/v1/traces")(_traces_endpoint(collector))
+    takes = {
+        "/v1/interactions": _json_endpoint(collector, "interactions", anything),
+        "/v1/feedback": _json_endpoint(collector, "feedback", only_feedback),
+        "/v1/traces": _traces_endpoint(collector),
+    }
+    for path, endpoint in takes.items():  # as plain routes: there are no parameters that FastAPI should look for
+        app.add_route(path, endpoint, methods=["POST"])
 
     @app.get("/healthz")
     async def healthz() -> Response:

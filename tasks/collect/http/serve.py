@@ -1,5 +1,6 @@
 """Runs the collector on a port until it is told to end."""
 
+import gc
 import ipaddress
 import logging
 import socket
@@ -63,10 +64,13 @@ def serve(
     with _listening(host, port) as listening:
         name, number = listening.getsockname()[:2]
         ready(f"http://{f'[{name}]' if ':' in name else name}:{number}", str(place))
+        gc.collect()
+        gc.freeze()  # what was imported is never garbage: looking through it would stop requests for 0.1 s
         config = uvicorn.Config(
             app,
             log_level=logging.WARNING,
             access_log=False,
+            proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             limit_concurrency=CONNECTIONS,
         )
