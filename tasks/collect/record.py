@@ -14,6 +14,7 @@ ROLES = {
     "user": "user",
     "human": "user",
     "assistant": "assistant",
+    "ai": "assistant",
     "gpt": "assistant",
     "bot": "assistant",
     "model": "assistant",

@@ -150,7 +150,7 @@ def _messages(value: Any) -> list[Message]:
     for entry in _listed(unpacked(value), "the list of messages"):
         if not isinstance(entry, dict):
             raise BadRecord("a message is no object")
-        role = ROLES.get(str(entry.get("role")))
+        role = ROLES.get(str(entry.get("role")).lower())  # LangChain's instrumentation says Human and AI
         if role is None:
             raise BadRecord(f"a message has the role {str(entry.get('role'))[:40]!r}")
         parts = [part for part in _listed(entry.get("parts"), "the list of parts") if isinstance(part, dict)]

@@ -144,6 +144,8 @@ class _Route:
         except Refused as refused:
             response = self.refusal(refused, media)
             response.headers["connection"] = "close"  # what is left of its body is not waited for
+            if refused.status == 401:
+                response.headers["www-authenticate"] = "Bearer"
             if refused.again is not None:
                 response.headers["retry-after"] = str(refused.again)
         self.collector.metrics.requests.labels(self.name, response.status_code).inc()

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from tasks.collect.record import BadRecord
 
@@ -55,6 +56,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     try:
         async with asyncio.timeout(SECONDS):
             data = await _received(request, limit)
+    except ClientDisconnect as error:
+        raise Refused(400, "The body broke off.") from error
     except TimeoutError as error:
         raise Refused(408, f"The body did not arrive within {SECONDS:.0f} s.") from error
     return _unpacked(data, limit) if encoding == "gzip" else data

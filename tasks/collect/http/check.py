@@ -54,13 +54,21 @@ def check(records: Iterable[Any], source: Source, settings: CollectSettings, rul
     for index, record in enumerate(records):
         try:
             bad = _bad_parts(record, source, settings, rule)
+            line = _line(record)
         except BadRecord as whole:
             checked.rejected.append((index, str(whole)))
             checked.refused += 1
             continue
-        checked.lines.append(orjson.dumps(record))
+        checked.lines.append(line)
         checked.rejected += [(index, f"a part of it cannot be used: {part}") for part in bad]
     return checked
+
+
+def _line(record: Any) -> bytes:
+    try:
+        return orjson.dumps(record)
+    except orjson.JSONEncodeError as error:  # it can be read at four times the depth at which it can be written
+        raise BadRecord(f"it cannot be stored: {error}") from error
 
 
 def _bad_parts(record: Any, source: Source, settings: CollectSettings, rule: Rule) -> list[BadRecord]:

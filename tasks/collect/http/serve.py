@@ -60,6 +60,8 @@ def serve(
         )
     metrics = Metrics()
     spool = Spool(place, settings.http, metrics.write_seconds.observe)
+    if (refusal := spool.refusal()) is not None:
+        raise CollectorError(f"The collector cannot take anything into {place}: {refusal}; see collect.http.")
     app = application(Collector(spool, source(place, settings.http), settings, keys, metrics))
     with _listening(host, port) as listening:
         name, number = listening.getsockname()[:2]

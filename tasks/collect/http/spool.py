@@ -152,8 +152,12 @@ class Spool:
         return self._refusal
 
     def _full(self) -> SpoolError | None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if shutil.disk_usage(self.folder).free < self._limits.min_free_bytes:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            return SpoolError(f"the spool cannot be written: {error.strerror}")
+        if free < self._limits.min_free_bytes:
             return SpoolError("the collector's disk is full")
         if self.size() >= self._limits.max_spool_bytes:
             return SpoolError("the spool is full until the next `collect`", full=True)

@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -19,17 +21,20 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from configs.settings import CollectSettings
+from configs.settings import CollectorSettings, CollectSettings
 from storage.lake import Lake
 from storage.snapshot import digest
+from tasks.collect.http.serve import CollectorError, serve
 from tasks.collect.http.spool import LOOK_SECONDS
 from tasks.collect.run import collect_new
 from tests.tasks.collect.collectors import Forks
 from tests.tasks.collect.samples import SAMPLES, SPAN
+from tests.tasks.collect.test_collect_fuzz import changed, mutated
 
 LOG = SAMPLES["openai_log"][0]
 THUMB = {"target_id": "chatcmpl-1", "kind": "thumb", "value": 1, "timestamp": "2026-04-20T10:00:00Z"}
 LIMIT = 20_000
+JSON = {"content-type": "application/json"}
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
@@ -178,7 +183,7 @@ def test_only_who_has_a_key_may_send(forks, lake, tmp_path):
         assert client.get("/healthz").status_code == 200
         traces = client.post("/v1/traces", content=b"", headers=PROTOBUF)
     assert codes == [401, 401, 401, 401, 202, 202]
-    assert traces.status_code == 401
+    assert (traces.status_code, traces.headers["www-authenticate"]) == (401, "Bearer")
     assert "Bearer KEY" in Status.FromString(traces.content).message
 
 
@@ -237,18 +242,64 @@ def test_traces_in_protobuf_are_answered_in_protobuf(sender):
     assert sender.post("/v1/traces", content=b"", headers={"content-type": "text/plain"}).status_code == 415
 
 
-def test_a_full_spool_is_429_and_a_full_disk_503_and_both_say_when_to_come_again(forks, lake, tmp_path):
+def test_a_full_spool_is_429_and_a_lost_one_503_and_both_say_when_to_come_again(forks, lake, tmp_path):
     with forks.collector(lake, {"max_spool_bytes": 1, "spool": str(tmp_path / "a")}) as address:
         assert httpx.post(f"{address}/v1/interactions", json=LOG).status_code == 202
         time.sleep(LOOK_SECONDS)
         answer = httpx.post(f"{address}/v1/interactions", json=LOG)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "30")
         assert "until the next `collect`" in answer.json()["error"]
-    with forks.collector(lake, {"min_free_bytes": 2**60, "spool": str(tmp_path / "b")}) as address:
+        (tmp_path / "a").rename(tmp_path / "b")
+        (tmp_path / "a").write_text("no folder")
+        time.sleep(LOOK_SECONDS)
         answer = httpx.post(f"{address}/v1/interactions", json=LOG)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
-        assert "disk is full" in answer.json()["error"]
+        assert "cannot be written: File exists" in answer.json()["error"]
         assert httpx.get(f"{address}/healthz").status_code == 503
+
+
+def test_a_disk_that_is_full_is_said_before_anything_is_served(lake):
+    with pytest.raises(CollectorError, match="the collector's disk is full"):
+        serve(lake, CollectSettings(http=CollectorSettings(min_free_bytes=2**60)), "127.0.0.1", 0)
+
+
+def test_what_the_collector_accepts_collect_takes_and_nothing_stops_it(forks, lake):
+    lines = mutated(Random(8), 3_000)
+    spans = [json.dumps(changed(Random(at), SAMPLES["opentelemetry"][0])).encode() for at in range(200)]
+    with forks.collector(lake) as address, httpx.Client(base_url=address, timeout=60) as client:
+        headers = {"content-type": "application/x-ndjson"}
+        answer = client.post("/v1/interactions", content=b"\n".join(lines), headers=headers)
+        traces = [client.post("/v1/traces", content=one, headers=JSON) for one in spans]
+    said = answer.json()
+    partly = {one["index"] for one in said["rejected"] if one["reason"].startswith("a part of it")}
+    refused = {one["index"] for one in said["rejected"]} - partly
+    assert (answer.status_code, said["accepted"] + len(refused)) == (202, len(lines))
+    assert {one.status_code for one in traces} == {200, 400}
+    told = "\n".join([one["reason"] for one in said["rejected"]] + [json.dumps(one.json()) for one in traces])
+    reasons = {row["reason"] for row in collected(lake, "quarantine")}
+    reasons.remove("another record has the same id and other content")
+    assert len(reasons) > 3
+    assert [reason for reason in reasons if reason not in told and json.dumps(reason)[1:-1] not in told] == []
+
+
+def test_a_record_that_is_nested_too_deeply_is_named(sender):
+    deep: list = []
+    for _ in range(400):
+        deep = [deep]
+    answer = sender.post("/v1/interactions", json={**LOG, "extra": deep})
+    assert answer.status_code == 422
+    assert "cannot be stored" in answer.json()["rejected"][0]["reason"]
+
+
+def test_a_sender_that_goes_away_leaves_no_trace(forks, lake, capfd):
+    with forks.collector(lake) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as cut:
+            head = f"POST /v1/interactions HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+            cut.sendall(f"{head}content-length: 100\r\n\r\n{{".encode())
+        time.sleep(0.2)
+        assert httpx.get(f"{address}/healthz").status_code == 200
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_write_that_fails_acknowledges_nothing_and_leaves_a_spool_that_can_be_read(forks, lake):

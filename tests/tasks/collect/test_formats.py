@@ -9,7 +9,7 @@ from configs.settings import Format
 from tasks.collect.formats.documents import parts
 from tasks.collect.formats.registry import FORMATS, parse
 from tasks.collect.record import BadRecord, Conversation, Feedback, time
-from tests.tasks.collect.samples import ASSISTANT, SAMPLES, SPAN, USER
+from tests.tasks.collect.samples import ASSISTANT, SAMPLES, SPAN, USER, attribute
 
 
 def only(items: list, kind: type) -> list:
@@ -90,6 +90,16 @@ def test_opentelemetry_span_with_tool_calls_and_its_evaluation():
     assert (thumb.kind, thumb.value, thumb.comment, thumb.target) == ("thumb", 1.0, "it worked", place)
     (rating,) = parse(SAMPLES["opentelemetry"][1], "auto")
     assert (rating.kind, rating.value, rating.target) == ("rating", 0.25, place)
+
+
+def test_opentelemetry_messages_as_langchain_names_their_roles():
+    messages = {
+        "gen_ai.input.messages": '[{"role": "Human", "parts": [{"type": "text", "content": "Hi"}]}]',
+        "gen_ai.output.messages": '[{"role": "AI", "parts": [{"type": "text", "content": "Hello!"}]}]',
+    }
+    span = {"traceId": "t", "spanId": "s", "attributes": [attribute(key, text) for key, text in messages.items()]}
+    (found,) = parse({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}, "auto")
+    assert told(found) == [("user", "Hi"), ("assistant", "Hello!")]
 
 
 def test_one_bad_span_leaves_the_others_of_its_export_alone():
