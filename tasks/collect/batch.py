@@ -1,8 +1,10 @@
 """A batch from its plan to rows: read, assemble, leave out what is here already, make frames and books."""
 
+import gc
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 import polars as pl
@@ -22,6 +24,19 @@ log = logging.getLogger(__name__)
 Pieces = Sequence[tuple[Piece, File]]
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would look through all rows of a batch many times to find no cycle."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
+
+
+@_uncollected()
 def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSettings) -> StepOutput:
     """What the bytes of a batch hold that is not in the lake yet.
 
