@@ -15,6 +15,7 @@ from storage.snapshot import Snapshot
 from tasks.evaluate.agreement import METRIC as AGREEMENT
 from tasks.evaluate.agreement import agreement
 from tasks.evaluate.items import all_items
+from tasks.evaluate.leaked import leaked
 from tasks.evaluate.score import SCORE, score
 from tasks.lm.load import load
 
@@ -38,7 +39,11 @@ def evaluate(
     Raises:
         MissingModelError: a model's folder is gone.
     """
-    items = all_items(lake, settings)
+    every = all_items(lake, settings)
+    known = leaked(lake, every, [champion, challenger])
+    items = every.filter(~pl.col("item").is_in(known.implode()))
+    if len(known):
+        log.warning("evaluate: %s held-out items were trained on before and are left out", f"{len(known):,}")
     return run_step(
         lake,
         step="evaluate",
@@ -47,12 +52,18 @@ def evaluate(
         settings=[settings],
         inputs=[],
         extra=[challenger.id, champion.id, str(seed), *items["item"]],
-        work=lambda: _compare(lake, champion, challenger, items, settings, seed),
+        work=lambda: _compare(lake, champion, challenger, items, settings, seed, len(known)),
     )
 
 
 def _compare(
-    lake: Lake, champion: Model, challenger: Model, items: pl.DataFrame, settings: EvaluateSettings, seed: int
+    lake: Lake,
+    champion: Model,
+    challenger: Model,
+    items: pl.DataFrame,
+    settings: EvaluateSettings,
+    seed: int,
+    trained_before: int,
 ) -> StepOutput:
     """Both models on all items, and the lake's first model on general text, against which forgetting adds up."""
     counts = {str(metric): count for metric, count in items.group_by("metric").len().sort("metric").iter_rows()}
@@ -69,7 +80,11 @@ def _compare(
     books = Books(
         rows_in=asked,
         out={"scored": scored, "unscorable": asked - scored},
-        facts={"reused": sum(reused for _, reused in parts), **{f"items:{name}": n for name, n in counts.items()}},
+        facts={
+            "reused": sum(reused for _, reused in parts),
+            "trained_before": trained_before,
+            **{f"items:{name}": n for name, n in counts.items()},
+        },
     )
     main = pl.concat([*(rows for rows, _ in parts), *_merge_check(lake, challenger, items, settings)])
     return StepOutput(main=main.sort("id"), books=books)

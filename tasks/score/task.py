@@ -14,8 +14,8 @@ from tasks.score import signals
 from tasks.score.domains import with_domains
 from tasks.score.embeddings import embeddings
 from tasks.score.models import model_scores
-from tasks.score.sealed import sealed_rows
 from tasks.text.conversation import last_answer, whole_text
+from tasks.text.sealed import sealed_rows
 
 
 @task(name="score", persist_result=False)

@@ -64,13 +64,15 @@ def aucs(lm: LanguageModel, count: int) -> dict[str, float]:
     names = sorted(set(SIGNAL.values()))
     real = scored.filter(pl.col("kind") == "real")
     table = {
-        kind: {name: auc(scored.filter(pl.col("kind") == kind)[name], real[name]) for name in names} for kind in SIGNAL
+        kind: {name: auc(mine[name], real[name]) for name in names if mine[name].null_count() == 0}
+        for kind in SIGNAL
+        for mine in [scored.filter(pl.col("kind") == kind)]
     }
     show(
         f"ROC AUC against {count:,} real prompts, first {MAX_TOKENS} tokens; * the signal meant for it",
         ["junk", *names],
         [
-            [kind, *(f"{value:.3f}{'*' if SIGNAL[kind] == name else ' '}" for name, value in row.items())]
+            [kind, *(f"{row[name]:.3f}{'*' if SIGNAL[kind] == name else ' '}" if name in row else "" for name in names)]
             for kind, row in table.items()
         ],
     )
@@ -78,12 +80,16 @@ def aucs(lm: LanguageModel, count: int) -> dict[str, float]:
 
 
 def with_signals(lm: LanguageModel, frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with the signals, each the higher the more suspicious."""
-    rows = [encode(lm.tokenizer, [{"role": "user", "content": text}], MAX_TOKENS) for text in frame["text"]]
+    """`frame` with the signals, each the higher the more suspicious; perplexity only for the kinds that it is for."""
+    scored = frame["kind"].is_in(["real", *(kind for kind, signal in SIGNAL.items() if signal == "perplexity")])
+    texts = frame.filter(scored)["text"]
+    rows = [encode(lm.tokenizer, [{"role": "user", "content": text}], MAX_TOKENS) for text in texts]
     found = likelihoods(lm, rows, token_budget=2048, label="bench: junk")
+    perplexity = np.full(frame.height, np.nan)
+    perplexity[scored.to_numpy()] = found.text_loss / np.maximum(found.text_tokens, 1)
     text = pl.col("text")
     return frame.with_columns(
-        perplexity=pl.Series(found.text_loss / np.maximum(found.text_tokens, 1)),
+        perplexity=pl.Series(perplexity).fill_nan(None),
         repetition=signals.repetition(text),
         shortness=-signals.chars(text),
         language=(detect(frame["text"]) != "en").cast(pl.Float64),

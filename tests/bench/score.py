@@ -1,4 +1,4 @@
-"""Scores and selection: speed of losses, junk, decontamination, the reward head. About 25 minutes on 2 idle cores.
+"""Scores and selection: speed of losses, junk, decontamination, the reward head. About 12 minutes on 2 idle cores.
 
 Figures: vs_one_by_one, vs_naive_batches, vs_forward, auc_by_kind, decontam_verbatim, decontam_edited, decontam_false,
 decontam_texts_per_s, reward_accuracy, longest_accuracy, shortest_accuracy.

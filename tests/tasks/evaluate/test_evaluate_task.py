@@ -168,3 +168,25 @@ def test_a_merge_that_lost_its_adapter_is_seen(
 )
 def test_repetition_is_the_share_of_word_triples_seen_before(text: str, share: float) -> None:
     assert repeated_share(text) == pytest.approx(share)
+
+
+def test_an_item_that_a_model_was_trained_on_before_leaves_the_holdout(
+    lake: Lake, models: tuple[Model, Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    challenger, champion = models
+    asked = [message("user", "  QUESTION liked ?")]
+    row = {"id": "old", "stage": "sft", "prompt": asked, "completion": [message("assistant", "Other words.")]}
+    write(lake, "mixtures", [row], "mixture-1")
+    page = {"id": "doc", "stage": "cpt", "text": "The text of page."}
+    write(lake, "mixtures", [page], "mixture-2")
+    write(lake, "mixtures", [{**row, "id": "x", "prompt": [message("user", "Question edited?")]}], "of nobody")
+    register(lake, replace(champion, id="grandparent", mixture="mixture-2"), batch="0000")
+    register(lake, replace(champion, id="old", parent="grandparent", mixture="mixture-1"), batch="0000")
+    taught = replace(champion, parent="grandparent", mixture="mixture-1")
+    register(lake, challenger, batch="0000")
+    evaluations = lake.scan(evaluate.fn(lake, "0001", replace(challenger, parent="old"), taught, SETTINGS, 1)).collect()
+    assert evaluations.filter(metric="holdout_loss")["item"].n_unique() == 1
+    assert evaluations.filter(metric="general_loss")["item"].n_unique() == 1
+    assert "trained on before" in caplog.text
+    facts = lake.read("books", step="evaluate").filter(pl.col("name") == "trained_before").collect()
+    assert facts["value"].to_list() == [3.0]

@@ -14,7 +14,7 @@ from storage.publish import publish
 from storage.registry import Model, register
 from storage.snapshot import digest
 from tasks.mix.task import Mixture, mix
-from tasks.score.sealed import sealed_rows
+from tasks.text.sealed import sealed_rows
 from tests.tiny_model import make_tiny_model
 
 BATCH = "0001-aaaaaaaa"

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from tasks.score.sealed import sealed_rows
 from tasks.text.contamination import contaminated
+from tasks.text.sealed import sealed_rows
 
 KEY = b"key"
 ASKED = "My printer in the kitchen prints every second page upside down since Monday. What can I do?"
