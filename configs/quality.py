@@ -18,6 +18,15 @@ class ScoreSettings(Section):
     min_feedback: int = Field(default=40, ge=2, description="Labels that the reward head needs at least.")
     max_tokens: int = Field(default=256, ge=16, description="Tokens of a conversation that are scored.")
     token_budget: int = Field(default=4096, ge=64, description="Tokens, padding included, of one forward pass.")
+    endpoint: str | None = Field(
+        default=None,
+        description="vLLM server (ending in /v1) of the first model: losses come from its prompt_logprobs, for models "
+        "that are too large for this process. A reward head still reads the model in this process.",
+    )
+    endpoint_model: str | None = Field(default=None, description="Its name there; by default the first one listed.")
+    embedding_endpoint: str | None = Field(
+        default=None, description="vLLM server (ending in /v1) that serves embedding_model, by that name."
+    )
     embedding_model: str | None = Field(
         default=None,
         description='A sentence-transformers model for diversity and topics: a folder, a hub name, or "minilm" '

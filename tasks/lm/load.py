@@ -25,7 +25,7 @@ class LanguageModel:
     """A causal language model with its tokenizer.
 
     Args:
-        model: the Transformers model, in evaluation mode.
+        model: the Transformers model, in evaluation mode; None where a server has it.
         tokenizer: its tokenizer, with a padding token and a chat template.
         path: where it was loaded from.
         template_hash: hash of its chat template: losses under different templates must not be compared.
@@ -99,6 +99,17 @@ def load(name_or_path: str | Path) -> LanguageModel:
         path=str(folder),
         template_hash=template_hash(tokenizer),
     )
+
+
+def without_weights(name_or_path: str | Path) -> LanguageModel:
+    """Only what turns texts into tokens, for where a server has the weights: `model` is None.
+
+    Raises:
+        MissingModelError: no such model.
+        TemplateError: its tokenizer has no chat template.
+    """
+    tokenizer = load_tokenizer(name_or_path)
+    return LanguageModel(None, tokenizer, str(resolve(name_or_path)), template_hash(tokenizer))
 
 
 def load_tokenizer(name_or_path: str | Path) -> Any:

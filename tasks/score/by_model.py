@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from configs.settings import ScoreSettings
-from tasks.lm.likelihood import likelihoods
+from tasks.lm.likelihood import Likelihoods, features, likelihoods
 from tasks.lm.load import LanguageModel
+from tasks.lm.remote import Endpoint, remote_likelihoods
 from tasks.lm.reward import RewardHead
 from tasks.lm.template import Encoded, TemplateError, encode, is_document
 
@@ -62,7 +64,7 @@ def score_by_model(
         is nothing to score.
     """
     encoded = encode_all(lm, conversations, settings.max_tokens)
-    found = likelihoods(lm, encoded, settings.token_budget, pooled=head is not None, label=label)
+    found = losses(lm, encoded, settings, pooled=head is not None, label=label)
     perplexity = np.exp(_mean(found.text_loss, found.text_tokens))
     documents = np.array([is_document(messages) for messages in conversations], dtype=bool)
     has_answer = (found.answer_tokens > 0) & ~documents
@@ -74,11 +76,22 @@ def score_by_model(
     if settings.perplexity:
         columns |= {"perplexity": perplexity, "answer_loss": answer_loss}
     if settings.perplexity and settings.ifd:
-        columns["ifd"] = answer_loss / loss_alone(lm, encoded, settings.token_budget, f"{label}, answers alone")
+        columns["ifd"] = answer_loss / loss_alone(lm, encoded, settings, f"{label}, answers alone")
     return pl.DataFrame(columns).fill_nan(None)
 
 
-def loss_alone(lm: LanguageModel, rows: Sequence[Encoded], token_budget: int, label: str) -> np.ndarray:
+def losses(
+    lm: LanguageModel, rows: Sequence[Encoded], settings: ScoreSettings, label: str, *, pooled: bool = False
+) -> Likelihoods:
+    """Losses of all rows, from the endpoint if the settings name one, else from the model in this process."""
+    if settings.endpoint is None:
+        return likelihoods(lm, rows, settings.token_budget, pooled=pooled, label=label)
+    endpoint = Endpoint(settings.endpoint.rstrip("/"), "score.endpoint", settings.endpoint_model)
+    found = remote_likelihoods(endpoint, rows, label)
+    return replace(found, pooled=features(lm, rows, settings.token_budget, label)) if pooled else found
+
+
+def loss_alone(lm: LanguageModel, rows: Sequence[Encoded], settings: ScoreSettings, label: str) -> np.ndarray:
     """Nats per token of the last answers when nothing but the start of a text comes before them.
 
     The loss given the prompt over this one is the instruction-following difficulty (IFD): Li et al. 2023, From Quantity
@@ -89,7 +102,7 @@ def loss_alone(lm: LanguageModel, rows: Sequence[Encoded], token_budget: int, la
     answers = [[token for token, on in zip(row.input_ids, row.answer, strict=True) if on] for row in rows]
     masks = [[False] + [True] * len(answer) for answer in answers]
     alone = [Encoded([start, *answer], mask, mask) for answer, mask in zip(answers, masks, strict=True)]
-    found = likelihoods(lm, alone, token_budget, label=label)
+    found = losses(lm, alone, settings, label)
     return _mean(found.answer_loss, found.answer_tokens)
 
 

@@ -2,19 +2,22 @@
 
 from hashlib import blake2b
 
+import numpy as np
 import polars as pl
 
 from storage.lake import Lake
+from storage.snapshot import digest
 from storage.tables import TABLES
 from tasks.lm.embed import embed, embedding_folder
 from tasks.lm.load import model_identity
+from tasks.lm.remote import Endpoint, remote_embeddings
 from tasks.score.reuse import reuse
 from tasks.text.conversation import user_text
 
 VECTOR = TABLES["embeddings"].columns["vector"]
 
 
-def embeddings(lake: Lake, rows: pl.DataFrame, model: str) -> pl.DataFrame:
+def embeddings(lake: Lake, rows: pl.DataFrame, model: str, endpoint: str | None = None) -> pl.DataFrame:
     """Rows of the table embeddings; a text that was embedded before, in any batch, is not embedded again.
 
     The general set has none: it is there against forgetting, however its rows are spread.
@@ -22,10 +25,11 @@ def embeddings(lake: Lake, rows: pl.DataFrame, model: str) -> pl.DataFrame:
     Args:
         lake: where earlier embeddings are.
         rows: `id`, `messages`, `domain`.
-        model: a sentence-transformers model, see `tasks.lm.embed`.
+        model: a sentence-transformers model, see `tasks.lm.embed`; or the name that `endpoint` serves it by.
+        endpoint: address of a vLLM server that embeds, ending in /v1; None embeds in this process.
     """
-    folder = embedding_folder(model)
-    identity, secret = model_identity(folder), blake2b(lake.secret()).digest()
+    secret = blake2b(lake.secret()).digest()
+    identity = model_identity(embedding_folder(model)) if endpoint is None else digest("served", model)
 
     def key(text: str) -> str:
         return blake2b(f"{identity}\n{text}".encode(), key=secret, digest_size=16).hexdigest()
@@ -35,8 +39,15 @@ def embeddings(lake: Lake, rows: pl.DataFrame, model: str) -> pl.DataFrame:
     known = lake.read("embeddings").select("key", "vector").join(keyed.lazy().select("key"), on="key", how="semi")
 
     def work(some: pl.DataFrame) -> pl.DataFrame:
-        vectors = embed(folder, some["text"].to_list(), bar="score: embeddings")
+        vectors = _embed(some["text"].to_list(), model, endpoint)
         return pl.DataFrame({"vector": pl.Series(vectors.tolist(), dtype=VECTOR)})
 
     found = reuse(keyed, known.collect(), work)
     return keyed.select("id", "key", model=pl.lit(identity)).hstack(found)
+
+
+def _embed(texts: list[str], model: str, endpoint: str | None) -> np.ndarray:
+    if endpoint is None:
+        return embed(embedding_folder(model), texts, bar="score: embeddings")
+    served = Endpoint(endpoint.rstrip("/"), "score.embedding_endpoint", model)
+    return remote_embeddings(served, texts, "score: embeddings") if texts else np.zeros((0, 0), dtype=np.float32)

@@ -10,7 +10,7 @@ from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.snapshot import digest
 from tasks.lm.classify import load_classifier, probabilities
-from tasks.lm.load import LanguageModel, load, model_identity, resolve
+from tasks.lm.load import LanguageModel, load, model_identity, resolve, without_weights
 from tasks.score.by_model import score_by_model
 from tasks.score.resume import in_parts
 from tasks.score.reuse import reuse
@@ -18,7 +18,7 @@ from tasks.score.reward import reward_head
 from tasks.text.conversation import dialogue
 
 LIKELIHOOD = ("reward", "perplexity", "answer_loss", "ifd")
-DEPENDS_ON = {"perplexity", "ifd", "reward", "max_tokens"}
+DEPENDS_ON = {"perplexity", "ifd", "reward", "max_tokens", "endpoint", "endpoint_model"}
 
 
 def model_scores(
@@ -60,7 +60,10 @@ def _likelihood(
         return None
 
     def score_part(part: pl.DataFrame, label: str) -> pl.DataFrame:
-        return score_by_model(open_model(), part["messages"].to_list(), settings, head, label)
+        remote = settings.endpoint is not None and head is None
+        return score_by_model(
+            without_weights(model) if remote else open_model(), part["messages"].to_list(), settings, head, label
+        )
 
     weights = b"" if head is None else head.weights.tobytes()
     identity = digest(model_identity(resolve(model)), settings.model_dump_json(include=DEPENDS_ON), weights)

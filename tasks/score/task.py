@@ -46,7 +46,7 @@ def score(
         scored = pl.concat([scored, *by_models], how="horizontal")
         sides = {"sealed": sealed_rows(rows, lake.secret())}
         if settings.embedding_model is not None:
-            sides["embeddings"] = embeddings(lake, rows, settings.embedding_model)
+            sides["embeddings"] = embeddings(lake, rows, settings.embedding_model, settings.embedding_endpoint)
         if settings.topics_as_domains:
             scored = with_domains(lake, scored, sides["embeddings"], seed)
         books = Books(rows.height + repeats, {"curated": rows.height, "duplicates": repeats})
