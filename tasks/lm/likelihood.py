@@ -1,7 +1,6 @@
 """How likely a model finds texts: losses of whole texts and of answers, from one forward pass."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from storage.progress import progress
+from tasks.lm.devices import each_batch
 from tasks.lm.load import LanguageModel
 from tasks.lm.template import Encoded
 
@@ -61,9 +60,12 @@ def likelihoods(
     sums = np.zeros((4, count))
     states = np.zeros((count, lm.model.config.get_text_config().hidden_size), dtype=np.float32) if pooled else None
     batches = list(length_batches([len(row.input_ids) for row in rows], token_budget))
+
+    def work(mine: LanguageModel, batch: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
+        return _forward(mine, [rows[index] for index in batch], pooled=pooled)
+
     with torch.inference_mode():
-        for batch in progress(batches, len(batches), label, "batches"):
-            values, hidden = _forward(lm, [rows[index] for index in batch], pooled=pooled)
+        for batch, (values, hidden) in each_batch(lm, batches, work, label):
             sums[:, batch] = values
             if states is not None and hidden is not None:
                 states[batch] = hidden
@@ -80,14 +82,15 @@ def features(
     """
     states = np.zeros((len(rows), lm.model.config.get_text_config().hidden_size), dtype=np.float32)
     batches = list(length_batches([len(row.input_ids) for row in rows], token_budget))
-    with torch.inference_mode(), _stopping_in_the_middle(lm.model):
-        for batch in progress(batches, len(batches), label, "batches"):
-            chosen = [rows[index] for index in batch]
-            ids = padded([row.input_ids for row in chosen], lm.tokenizer.pad_token_id).to(lm.device)
-            try:
-                lm.model.base_model(input_ids=ids, use_cache=False)
-            except _MiddleError as reached:
-                states[batch] = _pooled(reached.hidden, chosen)
+
+    def work(mine: LanguageModel, batch: list[int]) -> np.ndarray:
+        chosen = [rows[index] for index in batch]
+        ids = padded([row.input_ids for row in chosen], mine.tokenizer.pad_token_id).to(mine.device)
+        return _pooled(_middle(mine.model, ids), chosen)
+
+    with torch.inference_mode():
+        for batch, pooled in each_batch(lm, batches, work, label):
+            states[batch] = pooled
     return states
 
 
@@ -98,8 +101,8 @@ class _MiddleError(Exception):
         self.hidden = hidden
 
 
-@contextmanager
-def _stopping_in_the_middle(model: Any) -> Iterator[None]:
+def _middle(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """Hidden states (rows x length x hidden) of the middle layer; no layer after it is run."""
     layers = next(part for part in model.base_model.children() if isinstance(part, torch.nn.ModuleList))
 
     def stop(_module: Any, _inputs: Any, output: Any) -> None:
@@ -107,9 +110,12 @@ def _stopping_in_the_middle(model: Any) -> Iterator[None]:
 
     hook = layers[(len(layers) + 1) // 2 - 1].register_forward_hook(stop)
     try:
-        yield
+        model.base_model(input_ids=ids, use_cache=False)
+    except _MiddleError as reached:
+        return reached.hidden
     finally:
         hook.remove()
+    raise RuntimeError("the middle layer was never run")
 
 
 def length_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:

@@ -90,7 +90,7 @@ def remote_embeddings(endpoint: Endpoint, texts: Sequence[str], label: str) -> n
 
     _run(endpoint, ask, batches, label)
     vectors = np.array([found[at] for at in range(len(texts))], dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def _sums(row: Encoded, figures: Sequence[Mapping[str, Mapping[str, float]] | None]) -> tuple[float, int, float, int]:

@@ -16,7 +16,7 @@ from tasks.text.language import detect
 from tests.bench._score_data import chinese, prompts
 from tests.bench._table import show
 
-MAX_TOKENS = 64
+MAX_TOKENS = 48
 
 
 def shuffled(text: str, rng: random.Random) -> str:

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.lm import likelihood
+from tasks.lm import devices, likelihood
 from tasks.lm.likelihood import features, length_batches, likelihoods
+from tasks.lm.load import LanguageModel
 from tasks.lm.template import Encoded, encode
 
 TEXTS = [
@@ -89,3 +90,15 @@ def test_nothing_gives_nothing(lm):
 def test_features_alone_equal_those_of_a_whole_pass(lm) -> None:
     rows = [encode(lm.tokenizer, messages, 64) for messages in ROWS]
     np.testing.assert_allclose(features(lm, rows), likelihoods(lm, rows, pooled=True).pooled, atol=1e-5)
+
+
+def test_several_devices_share_the_batches_and_agree_with_one(
+    lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [encode(lm.tokenizer, [{"role": "user", "content": "So? " * at}], 64) for at in range(1, 12)]
+    alone, states = likelihoods(lm, rows, 64), features(lm, rows, 64)
+    monkeypatch.setattr(devices, "devices", lambda _: [torch.device("cpu")] * 3)
+    np.testing.assert_allclose(likelihoods(lm, rows, 64).text_loss, alone.text_loss, rtol=1e-6)
+    np.testing.assert_allclose(features(lm, rows, 64), states, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ZeroDivisionError):
+        list(devices.each_batch(lm, [[1], [2], [3], [4]], lambda *_: 1 // 0, "fails"))

@@ -9,22 +9,16 @@ from configs.settings import ScoreSettings
 from storage.lake import Lake
 from tasks.lm import remote
 from tasks.lm.likelihood import likelihoods
-from tasks.lm.load import LanguageModel, load
+from tasks.lm.load import LanguageModel
 from tasks.lm.remote import Endpoint, EndpointError, remote_embeddings, remote_likelihoods
 from tasks.lm.template import Encoded, encode
 from tests.tasks.lm.scoring_server import Scoring, serving
 from tests.tasks.score.test_score_task import scored, talk
-from tests.tiny_model import make_tiny_model
 
 TALKS = [
     [{"role": "user", "content": "How? " * at}, {"role": "assistant", "content": "So: " * (9 - at)}]
     for at in range(1, 9)
 ]
-
-
-@pytest.fixture(scope="module")
-def lm(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
-    return load(make_tiny_model(tmp_path_factory.mktemp("remote") / "model"))
 
 
 @pytest.fixture(autouse=True)
