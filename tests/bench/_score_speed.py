@@ -22,8 +22,8 @@ EVERY = 4
 def compare(lm: LanguageModel, texts: int, rounds: int) -> dict[str, float]:
     """Tokens per second of each way, the best of `rounds` rounds, in which the ways take turns.
 
-    Ours works on all texts, because it sorts them; of the others every fourth text, batch in file order, and equally long
-    batch stands for all.
+    Ours works on all texts, because it sorts them; of the others every fourth text, batch in file order, and equally
+    long batch stands for all.
 
     Raises:
         ArithmeticError: two ways differ by more than 1e-4 (relative) somewhere.
