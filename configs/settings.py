@@ -251,7 +251,7 @@ class Settings(Section):
     )
     engine: Literal["local", "ray"] = Field(
         default="local",
-        description="Where texts are signed for deduplication: on this machine, or on the Ray cluster of RAY_ADDRESS.",
+        description="Where deduplication and scrubbing run: on this machine, or on the Ray cluster of RAY_ADDRESS.",
     )
     collect: CollectSettings = CollectSettings()
     dedupe: DedupeSettings = DedupeSettings()

@@ -69,7 +69,7 @@ def curate_rows(lake: Lake, rows: Snapshot, base: Model, settings: Settings) -> 
     Preferences are formed before same-prompt answers part, and every row is on its side before anything learns.
     """
     raw = dedupe(lake, rows, settings.dedupe, settings.engine)
-    clean = scrub(lake, rows, raw, settings.scrub)
+    clean = scrub(lake, rows, raw, settings.scrub, settings.engine)
     again = dedupe_scrubbed(lake, clean, settings.dedupe, settings.engine)
     duplicates = [raw, again]
     sides = split(lake, clean, duplicates, settings.split, settings.seed)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @task(name="scrub", persist_result=False)
-def scrub(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSettings) -> Snapshot:
+def scrub(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSettings, engine: str = "local") -> Snapshot:
     """Replace personal data and secrets; what could not be looked at to the end goes to quarantine.
 
     Args:
@@ -32,6 +32,7 @@ def scrub(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSetti
         rows: interactions or synthetic conversations of a batch.
         duplicates: which of them repeat others.
         settings: what is replaced, by what.
+        engine: where texts are looked at: local or ray.
     """
     return run_step(
         lake,
@@ -40,11 +41,11 @@ def scrub(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSetti
         table="scrubbed",
         settings=[settings],
         inputs=[rows, duplicates],
-        work=partial(_work, lake, rows, duplicates, settings),
+        work=partial(_work, lake, rows, duplicates, settings, engine),
     )
 
 
-def _work(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSettings) -> StepOutput:
+def _work(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSettings, engine: str) -> StepOutput:
     check(settings)
     chosen = choose(lake, rows, duplicates)
     secret = keyed(lake.secret(), "scrub").encode()
@@ -53,7 +54,7 @@ def _work(lake: Lake, rows: Snapshot, duplicates: Snapshot, settings: ScrubSetti
     known = known_placeholders(lake, {conversation_name(row, secret) for row in every}, rows.batch)
 
     def fresh(units: Sequence[Unit]) -> Mapping[Unit, Looked]:
-        return look(units, settings)
+        return look(units, settings, engine)
 
     done = scrub_rows(every, settings, secret, known, lambda units: findings.look(units, fresh))
     checked = recheck(done, settings, secret, known, fresh)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,6 +14,7 @@ from queue import SimpleQueue
 
 from configs.settings import ScrubSettings
 from storage.progress import progress
+from tasks.engine.spread import spread
 from tasks.scrub.finding import Looked
 
 log = logging.getLogger(__name__)
@@ -26,16 +28,20 @@ Unit = tuple[str | None, str]
 """The name engine of a paragraph (None: patterns only), and the paragraph."""
 
 
-def look(units: Sequence[Unit], settings: ScrubSettings) -> dict[Unit, Looked]:
+def look(units: Sequence[Unit], settings: ScrubSettings, engine: str = "local") -> dict[Unit, Looked]:
     """What each paragraph holds; see `tasks.scrub.analyze`.
 
     Args:
         units: paragraphs, each once.
-        settings: what is looked for, and how many processes look.
+        settings: what is looked for, and how many processes of this machine look.
+        engine: local, or another place of `tasks.engine.spread`.
     """
+    if engine != "local":
+        work = partial(_looked, settings=settings)
+        return _gathered(list(_requests(units)), lambda requests: spread(work, requests, engine=engine))
     count = settings.workers or os.cpu_count() or 1
     if count == 1 or sum(len(text) for _, text in units) <= FEW:
-        return _gathered(list(_requests(units)), lambda requests: _here(requests, settings))
+        return _gathered(list(_requests(units)), lambda requests: (_looked(one, settings) for one in requests))
     with Workers(settings, count) as workers:
         return workers.look(units)
 
@@ -58,11 +64,11 @@ def _requests(units: Sequence[Unit]) -> Iterator[Request]:
             yield model, texts
 
 
-def _here(requests: Sequence[Request], settings: ScrubSettings) -> Iterator[list[Looked]]:
+def _looked(request: Request, settings: ScrubSettings) -> list[Looked]:
     from tasks.scrub.analyze import analyzer
 
-    for model, texts in requests:
-        yield analyzer(settings).look(texts, model)
+    model, texts = request
+    return analyzer(settings).look(texts, model)
 
 
 def _gathered(requests: list[Request], answer: Callable[[list[Request]], Iterable[list[Looked]]]) -> dict[Unit, Looked]:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from configs.mistake import Mistake
-from configs.settings import DedupeSettings
+from configs.settings import DedupeSettings, ScrubSettings
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 from tasks.dedupe.task import dedupe
 from tasks.engine.spread import spread
+from tasks.scrub.task import scrub
 from tests.rows import write
 
 ITEMS = 24
@@ -87,17 +88,22 @@ def test_a_node_that_dies_costs_time_but_no_result(cluster: Any) -> None:
 
 
 @pytest.mark.slow
-def test_ray_finds_the_duplicates_that_this_machine_finds(
+def test_ray_curates_the_rows_that_this_machine_curates(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLYWHEEL_SECRET", "the same for both")
     texts = [f"what is the capital of country number {number % 700}?" for number in range(1000)]
+    texts += [
+        f"I am Anna Miller, mail anna{number}@example.org or call 415 555 0{number}" for number in range(100, 130)
+    ]
     texts += [f"Please, what is the capital of country number {number}" for number in range(300)]
     found = []
     for engine in ("local", "ray"):
         lake = Lake(str(tmp_path / engine))
-        dedupe.fn(lake, asked(lake, texts), DedupeSettings(), engine)
-        found.append([lake.read(name).drop("batch").sort("id").collect() for name in ("duplicates", "signatures")])
+        rows = asked(lake, texts)
+        duplicates = dedupe.fn(lake, rows, DedupeSettings(), engine)
+        scrub.fn(lake, rows, duplicates, ScrubSettings(), engine)
+        found.append([lake.read(name).sort("id").collect() for name in ("duplicates", "signatures", "scrubbed")])
     for here, there in zip(*found, strict=True):
         assert here.height
         assert here.equals(there)
