@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from configs.settings import CollectSettings
 from configs.sources import HTTP
@@ -21,13 +22,14 @@ log = logging.getLogger(__name__)
 def collect_new(lake: Lake, settings: CollectSettings) -> Snapshot | None:
     """What the door `collect` does, without Prefect; see there."""
     settings = with_spool(lake, settings)
-    with reading(folder(lake, settings.http)) as lock:
+    spool = folder(lake, settings.http)
+    with reading(spool) as lock:
         files = by_source(settings.sources)
         newest = None
         while (batch := _next(lake, settings, files)) is not None:
             newest = _collected(lake, batch, files, settings) or newest
-        if lock is not None and alone(lock):
-            _remove_published(lake, settings, files)
+        if spool is not None and lock is not None and alone(lock):
+            _remove_published(lake, settings, files, spool)
     if newest is None:
         log.info("collect: nothing to do, %s sources have nothing new", len(settings.sources))
     return newest
@@ -68,13 +70,13 @@ def _collected(lake: Lake, batch: str, files: Files, settings: CollectSettings) 
     )
 
 
-def _remove_published(lake: Lake, settings: CollectSettings, files: Files) -> None:
+def _remove_published(lake: Lake, settings: CollectSettings, files: Files, spool: Path) -> None:
     """Remove those segments of the spool whose lines are all published and that nobody appends to any more."""
     if _pending(lake):  # of a collector that was killed
         return
-    spool, limit = settings.sources[-1], settings.batch_bytes
-    done = [file for file in files[HTTP] if not has_news(lake, [spool], {HTTP: [file]}, limit)]
-    if removed := remove_closed(done):
+    source, limit = settings.sources[-1], settings.batch_bytes
+    done = [file for file in files[HTTP] if not has_news(lake, [source], {HTTP: [file]}, limit)]
+    if removed := remove_closed(spool, done):
         log.info("collect: removed %s files of the spool, which are published", removed)
 
 

@@ -59,25 +59,28 @@ def alone(lock: int) -> bool:
     return True
 
 
-def remove_closed(segments: Sequence[File]) -> int:
+def remove_closed(place: Path, segments: Sequence[File]) -> int:
     """Remove segments that nobody appends to any more, and say how many.
 
     Args:
+        place: the spool; empty segments go, too: their collectors were killed before they wrote.
         segments: as they were when all of their lines were found to be published; the caller is `alone`.
     """
-    return sum(_removed(file) for file in segments)
+    known = [(Path(file.uri), file.size) for file in segments]
+    empty = [(file, 0) for file in place.glob("[!.]*.jsonl") if file.stat().st_size == 0]
+    return sum(_removed(file, size) for file, size in known + empty)
 
 
-def _removed(file: File) -> bool:
+def _removed(file: Path, size: int) -> bool:
     try:
-        handle = os.open(file.uri, os.O_RDONLY)
+        handle = os.open(file, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_size != file.size:  # closed just now, after more was written
+        if os.fstat(handle).st_size != size:  # closed just now, after more was written
             return False
-        Path(file.uri).unlink()
+        file.unlink()
     except BlockingIOError:  # its collector lives
         return False
     finally:
