@@ -240,6 +240,27 @@ class PromoteSettings(Section):
     )
 
 
+class MaintainSettings(Section):
+    """What `flywheel maintain` keeps, and for how long."""
+
+    retention_days: int = Field(
+        default=90,
+        ge=0,
+        description="Days after which the raw text of what was collected is emptied; ids, users and consent stay, and "
+        "so does what was scrubbed.",
+    )
+    model_days: int = Field(default=14, ge=0, description="Days for which the weights of every model are kept.")
+    keep_champions: int = Field(
+        default=2, ge=0, description="Former champions whose weights are kept for a rollback, besides the champion."
+    )
+    vacuum_hours: int = Field(
+        default=24,
+        ge=0,
+        description="Hours for which old versions of the tables stay readable: more than any step takes. Erased rows "
+        "are gone from the disk after that.",
+    )
+
+
 class Settings(Section):
     """A flywheel: where it lies, which model it improves, and how each step works."""
 
@@ -263,3 +284,4 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     promote: PromoteSettings = PromoteSettings()
+    maintain: MaintainSettings = MaintainSettings()

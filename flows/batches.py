@@ -7,8 +7,8 @@ from storage.snapshot import digest
 
 def settings_hash(settings: Settings) -> str:
     """What decides whether a finished batch would come out differently: not where input and lake lie, nor what works
-    on them."""
-    return digest(settings.model_dump_json(exclude={"lake", "collect", "engine"}))
+    on them or keeps them."""
+    return digest(settings.model_dump_json(exclude={"lake", "collect", "engine", "maintain"}))
 
 
 def collected_batches(lake: Lake) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -170,6 +171,57 @@ def review_import(
 
     counts = import_decisions(_existing(lake), file, reviewer)
     console.print(", ".join(f"[bold]{count:,}[/] {name.replace('_', ' ')}" for name, count in sorted(counts.items())))
+
+
+@app.command()
+def maintain(config: ConfigArgument, overrides: SetOption = None) -> None:
+    """Merge small files, empty raw text past its time, remove old versions and weights that nobody needs."""
+    from storage.maintain import maintain as work
+
+    settings = _settings(config, overrides)
+    for what, count in work(_existing(settings.lake), settings.maintain).items():
+        console.print(f"{count:>15,}  {what.replace('_', ' ')}")
+
+
+@app.command()
+def trace(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Of a record, as logged or as in a table; of a model.")],
+    lake: LakeArgument = "lake",
+    *,
+    json: Annotated[bool, typer.Option("--json", help="All of it, for programs.")] = False,
+) -> None:
+    """What was made of a record, down to the models that learned it; what a model was made of, down to its rows."""
+    from flows.trace import as_tree
+    from flows.trace import trace as follow
+
+    node = follow(_existing(lake), name)
+    if json:
+        sys.stdout.write(dumps(node.to_dict(), default=str) + "\n")
+    else:
+        console.print(as_tree(node), soft_wrap=True)
+
+
+@app.command()
+def erase(
+    config: Annotated[Path | None, typer.Argument(help="Config file; by default the lake is ./lake.")] = None,
+    user: Annotated[str | None, typer.Option(help="A user, as logged, or their hash.")] = None,
+    conversation: Annotated[str | None, typer.Option(help="A conversation, as logged, or its id.")] = None,
+    name: Annotated[str | None, typer.Option("--id", help="A record, as logged, or its id.")] = None,
+    overrides: SetOption = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase. Without it, only what would go is listed.")] = False,
+) -> None:
+    """Forget a user, a conversation or a record, with all that was made of it; it stays out when collected again."""
+    from flows.erase import erase as forget
+    from flows.erase import plan, wish
+    from flows.summary import print_erasure
+
+    settings = _settings(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    lake = _existing(settings.lake)
+    what = plan(lake, *wish(user, conversation, name))
+    if yes:
+        forget(lake, what)
+    print_erasure(console, what, erased=yes)
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from prefect import flow
 
 from configs.settings import Settings
-from flows.runs import Run, base_model, collected, current
+from flows.runs import Run, base_model, collected, current, emptied
 from storage.lake import Lake
+from storage.maintain import is_emptied
 from storage.registry import Model
 from storage.snapshot import Snapshot
 from tasks.collect.task import collect
@@ -51,8 +52,14 @@ def synthesize(settings: Settings) -> Snapshot | None:
 
 
 def curate_batches(lake: Lake, run: Run, settings: Settings) -> list[Snapshot]:
-    """Curate the run's batches, oldest first; those that are done already are skipped."""
-    return [curate_rows(lake, collected(batch), run.base, settings) for batch in run.batches]
+    """Curate the run's batches, oldest first; those that are done already are skipped.
+
+    What was curated from a batch whose raw text is gone by now stays as it is, also under other settings.
+    """
+    return [
+        emptied(batch) if is_emptied(lake, batch) else curate_rows(lake, collected(batch), run.base, settings)
+        for batch in run.batches
+    ]
 
 
 def synthesize_batch(lake: Lake, run: Run, curated: Sequence[Snapshot], settings: Settings) -> Snapshot | None:

@@ -106,6 +106,11 @@ def collected(batch: str) -> Snapshot:
     return Snapshot(table="interactions", step="collect", batch=batch, version=0, fingerprint=digest("collect", batch))
 
 
+def emptied(batch: str) -> Snapshot:
+    """The snapshot of the curated rows of a batch whose raw text is gone."""
+    return Snapshot(table="curated", step="score", batch=batch, version=0, fingerprint=digest("emptied", batch))
+
+
 def _row(batch: str, step: str, settings: Settings, champion: str | None) -> pl.DataFrame:
     row = {
         "id": f"{batch}/{step}",

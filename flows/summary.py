@@ -8,10 +8,12 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 
+from flows.erase import Erasure
 from storage import registry
 from storage.evidence import Comparison
 from storage.lake import Lake, LakeError
 from tasks.report import tables
+from tasks.report.page import write
 
 COLORS = {"promote": "green", "hold": "yellow", "reject": "red", "rollback": "yellow"}
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -60,6 +62,28 @@ def print_status(console: Console, lake: Lake) -> None:
         console.print(f"  [{color}]{verdict.verdict:8}[/] {verdict.model}  [dim]batch {verdict.batch}, {age} ago[/]")
 
 
+def print_erasure(console: Console, what: Erasure, *, erased: bool) -> None:
+    """Print what was erased, or would be, and what a person has to do about the rest."""
+    if what.empty:
+        console.print("Nothing here comes from them." + (" What comes later stays out." if erased else ""))
+        return
+    table = _table("Erased" if erased else "Would be erased", "table", "rows>")
+    for name, count in what.rows.items():
+        if count:
+            table.add_row(name, f"{count:,}")
+    console.print(table)
+    if what.mixtures:
+        console.print(f"Mixtures that cannot be made again: {', '.join(what.mixtures)}")
+    if what.models:
+        console.print(f"Models that learned from it, and still know it: [bold]{', '.join(what.models)}[/]. Train anew.")
+    for file in what.logs:
+        console.print(f"May still hold it, and is yours to change: {file}", soft_wrap=True)
+    if erased:
+        console.print("Old versions of the tables hold it until `flywheel maintain` (maintain.vacuum_hours).")
+    else:
+        console.print("Nothing was changed: say --yes to erase.")
+
+
 def write_report(lake: Lake, batch: str | None) -> str:
     """Write the report of a batch (the newest by default) again.
 
@@ -74,9 +98,7 @@ def write_report(lake: Lake, batch: str | None) -> str:
         raise LakeError(f"No run has begun in {lake.uri} yet: `flywheel run CONFIG` begins one.")
     if batch is not None and batch not in known:
         raise LakeError(f"No batch {batch} in {lake.uri}; there are: {', '.join(known[-5:])}.")
-    from tasks.report.task import report
-
-    return str(report.fn(lake, batch or known[-1]))
+    return str(write(lake, batch or known[-1]))
 
 
 def sparkline(values: list[float]) -> str:

@@ -94,17 +94,21 @@ class Lake:
 
     def ensure(self, table: str) -> DeltaTable:
         """The Delta table, made empty if it is not there, and with every column that was thought of since."""
-        schema = Schema.from_arrow(pl.DataFrame(schema=TABLES[table].schema).to_arrow().schema)
+        kind = TABLES[table]
+        schema = Schema.from_arrow(pl.DataFrame(schema=kind.schema).to_arrow().schema)
         if (existing := self.delta(table)) is not None:
             return _with_columns(existing, schema)
         return DeltaTable.create(
             self.path("tables", table),
             schema=schema,
             mode="ignore",
-            description=TABLES[table].holds,
+            partition_by=list(kind.partitions),
+            description=kind.holds,
             storage_options=self.options or None,
             configuration={
-                "delta.dataSkippingStatsColumns": ",".join(name for name in STATISTICS if name in TABLES[table].schema),
+                "delta.dataSkippingStatsColumns": ",".join(
+                    name for name in STATISTICS if name in kind.schema and name not in kind.partitions
+                ),
                 "delta.logRetentionDuration": "interval 30 days",
                 "delta.targetFileSize": str(512 * 2**20),
                 "delta.deletedFileRetentionDuration": "interval 7 days",
@@ -132,10 +136,8 @@ class Lake:
             rows = rows.filter(pl.col("batch") == batch)
         if step is not None:
             rows = rows.filter(pl.col("step") == step)
-        known = rows.collect_schema().names()
-        return rows.select(
-            (pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name) for name, kind in schema.items()
-        )
+        known = rows.collect_schema()
+        return rows.select(_column(known, name, kind) for name, kind in schema.items())
 
     def scan(self, snapshot: Snapshot) -> pl.LazyFrame:
         """The rows of a snapshot."""
@@ -170,6 +172,14 @@ class Lake:
         with os.fdopen(handle, "wb") as out:
             out.write(secrets.token_hex(32).encode())
         return file.read_bytes()
+
+
+def _column(known: pl.Schema, name: str, kind: pl.DataType) -> pl.Expr:
+    """A column as the schema has it; plain where it is so already, so that filters and choices of columns get through
+    to the files."""
+    if known.get(name) == kind:
+        return pl.col(name)
+    return (pl.col(name) if name in known else pl.lit(None)).cast(kind).alias(name)
 
 
 def _with_columns(delta: DeltaTable, schema: Schema) -> DeltaTable:

@@ -6,7 +6,7 @@ Source: Delta protocol, "Transaction Identifiers" (https://github.com/delta-io/d
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -14,13 +14,15 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError
 from pydantic import BaseModel
 
+from storage.erasures import state
 from storage.lake import Lake, LakeError
-from storage.snapshot import Snapshot, fingerprint
+from storage.snapshot import Snapshot, digest, fingerprint
 from storage.tables import TABLES
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 20
 WRITER = WriterProperties(max_row_group_size=65_536)  # rows that are in memory at a time; the default is a million
+WITHDRAWN = digest("withdrawn")
 
 
 class BooksError(Exception):
@@ -82,6 +84,7 @@ def run_step(
 
     Books and side tables are written first and `table` last, and both ends must bear the fingerprint for the step to
     count as done: a run that was killed in between does all of it again, also when its settings are changed back.
+    The same when somebody is erased while it works: it may have read what is gone by now (see `storage.erasures`).
 
     Args:
         lake: where the tables are.
@@ -101,14 +104,21 @@ def run_step(
     if done is not None and published(lake, "books", step=step, batch=batch, key=key) is not None:
         log.info("%s: batch %s is done already", step, batch)
         return done
-    output = work()
-    output.books.check(step)
-    for side, rows in {"books": output.books.frame(), **output.sides}.items():
-        publish(lake, side, rows, step=step, batch=batch, key=key)
-    snapshot = publish(lake, table, output.main, step=step, batch=batch, key=key)
+    for _ in range(ATTEMPTS):
+        erased = state(lake)
+        output = work()
+        output.books.check(step)
+        frames = {"books": output.books.frame(), **output.sides, table: output.main}
+        snapshots = {name: publish(lake, name, rows, step=step, batch=batch, key=key) for name, rows in frames.items()}
+        if state(lake) == erased:
+            break
+        log.info("%s: somebody was erased meanwhile: once more, without them", step)
+        withdraw(lake, frames, step=step, batch=batch)
+    else:
+        raise LakeError(f"{step}: somebody was erased again and again while it worked; run it again.")
     parts = ", ".join(f"{count:,} {name}" for name, count in output.books.out.items() if count)
     log.info("%s: %s rows in%s", step, f"{output.books.rows_in:,}", f" -> {parts}" if parts else "")
-    return snapshot
+    return snapshots[table]
 
 
 def published(lake: Lake, table: str, *, step: str, batch: str, key: str) -> Snapshot | None:
@@ -148,8 +158,14 @@ def publish(lake: Lake, table: str, rows: pl.DataFrame, *, step: str, batch: str
     raise LakeError(f"Table {table}: {ATTEMPTS} commits in a row were overtaken by other writers; run it again.")
 
 
+def withdraw(lake: Lake, tables: Iterable[str], *, step: str, batch: str) -> None:
+    """Take back what a step published for a batch: no rows, and not done."""
+    for table in tables:
+        publish(lake, table, pl.DataFrame(schema=TABLES[table].schema), step=step, batch=batch, key=WITHDRAWN)
+
+
 def conform(table: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` with just the table's columns, in order and of its types; absent ones are null.
+    """`rows` with just the table's columns, in order and of its types; absent ones are null, `month` is worked out.
 
     Raises:
         LakeError: a column that the table does not have.
@@ -157,6 +173,8 @@ def conform(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     schema = TABLES[table].schema
     if unknown := set(rows.columns) - set(schema):
         raise LakeError(f"Table {table} has no column {', '.join(sorted(unknown))}; see storage/tables.py.")
+    if "month" in schema and "occurred_at" in rows.columns:
+        rows = rows.with_columns(month=pl.col("occurred_at").dt.strftime("%Y-%m"))
     return rows.select(
         (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name) for name, kind in schema.items()
     )
@@ -174,7 +192,7 @@ def _commit(
 ) -> None:
     properties = CommitProperties(app_transactions=[Transaction(app, transaction)])
     if replace:
-        predicate = f"batch = '{_quoted(batch)}' AND step = '{_quoted(step)}'"
+        predicate = f"batch = '{quoted(batch)}' AND step = '{quoted(step)}'"
         write_deltalake(
             delta, frame, mode="overwrite", predicate=predicate, commit_properties=properties, writer_properties=WRITER
         )
@@ -182,7 +200,8 @@ def _commit(
         write_deltalake(delta, frame, mode="append", commit_properties=properties, writer_properties=WRITER)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as it stands between quotes in a predicate."""
     return text.replace("'", "''")
 
 

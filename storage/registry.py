@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,12 +90,18 @@ def get(lake: Lake, model_id: str) -> Model:
     """The model of that id, its files on this machine.
 
     Raises:
-        LakeError: there is none.
+        LakeError: there is none, or its weights were removed.
     """
     if (model := find(lake, model_id)) is None:
         raise LakeError(f"No model {model_id} in {lake.uri}; `flywheel status` lists the models.")
     if (inside := _relative(lake, model.path)) != model.path:
-        lake.fetch(inside)
+        with suppress(FileNotFoundError):
+            lake.fetch(inside)
+        if not Path(model.path).is_dir():
+            raise LakeError(
+                f"The weights of {model_id} were removed by `flywheel maintain`: it keeps maintain.keep_champions "
+                "former champions, and others for maintain.model_days."
+            )
     return model
 
 
@@ -112,8 +119,12 @@ def models(lake: Lake) -> pl.DataFrame:
 
 def champion(lake: Lake) -> str | None:
     """Id of the model that serves, or None before the first one."""
-    served = _served(promotions(lake))
-    return served[-1] if served else None
+    return next(reversed(served(lake)), None)
+
+
+def served(lake: Lake) -> list[str]:
+    """The champions up to the present one; a rollback takes away those that came after the model it names."""
+    return _served(promotions(lake))
 
 
 def promotions(lake: Lake, *, version: int | None = None) -> pl.DataFrame:
@@ -145,8 +156,7 @@ def decide(lake: Lake, decision: Decision, *, batch: str) -> bool:
         row_id = _decision_id(decision, batch, history)
         if history.filter(pl.col("id") == row_id).height:
             return False
-        served = _served(history)
-        current = served[-1] if served else None
+        current = next(reversed(_served(history)), None)
         if decision.verdict in MOVES and current != decision.champion:
             raise LakeError(
                 f"{decision.model} was compared with {decision.champion or 'no champion'}, but {current or 'none'} "
@@ -181,16 +191,15 @@ def rollback(lake: Lake, reason: str, *, to: str | None = None, batch: str = "ro
     Raises:
         LakeError: nobody served before the champion, or `to` never did, or the champion changed meanwhile.
     """
-    served = _served(promotions(lake))
+    champions = served(lake)
     if to is None:
-        if len(served) < 2:
+        if len(champions) < 2:
             raise LakeError(f"No model served before the champion in {lake.uri}: there is nothing to go back to.")
-        to = served[-2]
-    elif to not in served[:-1]:
-        raise LakeError(
-            f"{to} is no former champion of {lake.uri}; there are: {', '.join(dict.fromkeys(served[:-1])) or 'none'}."
-        )
-    decision = Decision(get(lake, to).id, served[-1], "rollback", [reason])
+        to = champions[-2]
+    elif to not in champions[:-1]:
+        former = ", ".join(dict.fromkeys(champions[:-1])) or "none"
+        raise LakeError(f"{to} is no former champion of {lake.uri}; there are: {former}.")
+    decision = Decision(get(lake, to).id, champions[-1], "rollback", [reason])
     decide(lake, decision, batch=batch)
     return decision
 
@@ -218,14 +227,13 @@ def _decision_id(decision: Decision, batch: str, history: pl.DataFrame) -> str:
 
 
 def _served(history: pl.DataFrame) -> list[str]:
-    """The champions up to the present one; a rollback takes away those that came after the model it names."""
-    served: list[str] = []
+    champions: list[str] = []
     for model, verdict in history.select("model", "verdict").iter_rows():
         if verdict == "promote":
-            served.append(model)
+            champions.append(model)
         elif verdict == "rollback":
-            del served[len(served) - served[::-1].index(model) :]
-    return served
+            del champions[len(champions) - champions[::-1].index(model) :]
+    return champions
 
 
 def _relative(lake: Lake, path: str) -> str:

@@ -5,7 +5,7 @@ JSON goes in `String` columns: free-form structs make schemas drift, and Delta h
 Delta has no unsigned 64-bit and no Null type: hashes are `Int64` or `Binary`, and every column is typed here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -64,12 +64,17 @@ class Table:
     Args:
         holds: what a row is, in one sentence.
         columns: the columns after `id`, `batch`, `step`.
-        raw: whether it holds unscrubbed text: same access and retention as `interactions`.
+        about: columns that name what a row comes from: when one of the ids, conversations or users in them is erased,
+            the row goes too. Every table must say it; none means that nothing of any person is in it.
+        raw: columns with unscrubbed text: only who may see `interactions` may see them, and retention empties them.
+        partitions: columns whose values part its files, so that who asks for some of them reads no others.
     """
 
     holds: str
     columns: Mapping[str, pl.DataType]
-    raw: bool = False
+    about: Sequence[str]
+    raw: Sequence[str] = ()
+    partitions: Sequence[str] = ()
 
     @property
     def schema(self) -> pl.Schema:
@@ -87,12 +92,15 @@ TABLES: Mapping[str, Table] = {
             "end": pl.Int64(),
             "digest": pl.String(),  # of the bytes before `end`: tells a grown file from a replaced one
             "stamp": pl.String(),  # of the whole file when planned: an unchanged one is not opened again
+            "planned_at": TIME,  # retention counts from here
         },
+        about=(),
     ),
     "interactions": Table(
         "What was collected, in one canonical shape.",
         {**CONVERSATION, "user_hash": pl.String(), "consent": pl.Boolean(), "metadata": pl.String()},
-        raw=True,
+        about=("id", "conversation_id", "user_hash"),
+        raw=("messages", "tools", "metadata"),
     ),
     "quarantine": Table(
         "Input that could not be used, as it came, with the reason.",
@@ -103,7 +111,8 @@ TABLES: Mapping[str, Table] = {
             "reason": pl.String(),
             "content": pl.String(),
         },
-        raw=True,
+        about=("id",),
+        raw=("content",),
     ),
     "feedback": Table(
         "Thumbs, ratings, edits, regenerations, comparisons and comments that point at an interaction.",
@@ -118,11 +127,13 @@ TABLES: Mapping[str, Table] = {
             "occurred_at": TIME,
             "source": pl.String(),
         },
-        raw=True,
+        about=("id", "target_id", "user_hash"),
+        raw=("preferred", "rejected", "comment"),
     ),
     "duplicates": Table(
         "Which row repeats which: `id` is left out, `kept_id` stays.",
         {"kept_id": pl.String(), "similarity": pl.Float64(), "reason": pl.String()},
+        about=("id", "kept_id"),
     ),
     "signatures": Table(
         "The dedupe index: keyed hashes only, no text. A row for every text that no earlier one equals.",
@@ -133,6 +144,7 @@ TABLES: Mapping[str, Table] = {
             "keys": pl.Binary(),  # uint64: the buckets it falls into
             "sketch": pl.Binary(),  # uint32: its shingles
         },
+        about=("id", "kept_id"),
     ),
     "scrubbed": Table(
         "Conversations and feedback texts without personal data or secrets.",
@@ -141,18 +153,22 @@ TABLES: Mapping[str, Table] = {
             "origin": pl.String(),  # user | synthetic | feedback
             "entities": pl.List(ENTITY),
         },
+        about=("id", "conversation_id"),
     ),
     "placeholders": Table(
         "Which placeholder an entity has in a conversation: keyed hashes only, no text. `id` is the entity's.",
         {"conversation": pl.String(), "placeholder": pl.String()},
+        about=("conversation",),
     ),
     "findings": Table(
         "What was found in a paragraph, so that it need not be looked at again: keyed hashes and offsets, no text.",
         {"settings": pl.String(), "spans": pl.List(FINDING)},
+        about=("batch",),
     ),
     "splits": Table(
         "Which side of the split a row is on, for ever.",
         {"group": pl.String(), "split": pl.String()},  # train | validation | holdout | bridges_split
+        about=("id",),
     ),
     "curated": Table(
         "Scrubbed, unique conversations with their scores. Nothing is left out for low quality here.",
@@ -162,7 +178,10 @@ TABLES: Mapping[str, Table] = {
             "entities": pl.List(ENTITY),
             "split": pl.String(),
             **SCORES,
+            "month": pl.String(),  # of occurred_at: 2026-03
         },
+        about=("id", "conversation_id"),
+        partitions=("domain", "month"),
     ),
     "embeddings": Table(
         "Where the text of a curated row lies among others; only with score.embedding_model.",
@@ -183,6 +202,7 @@ TABLES: Mapping[str, Table] = {
             "seed_ids": pl.List(pl.String()),
             "sampling": pl.String(),  # JSON
         },
+        about=("id", "seed_ids"),
     ),
     "sealed": Table(
         "What models are tested on, as keyed hashes of its words: nothing else of it may be known when mixing.",
@@ -190,6 +210,7 @@ TABLES: Mapping[str, Table] = {
             "exact": pl.Int64(),  # of the whole text
             "grams": pl.List(pl.Int64()),  # of its 8-grams, see tasks.text.contamination
         },
+        about=("id",),
     ),
     "preferences": Table(
         "What somebody liked better: pairs, or single answers with a label.",
@@ -204,6 +225,7 @@ TABLES: Mapping[str, Table] = {
             "label": pl.Boolean(),  # for labels: liked, of the answer in `chosen`
             "model": pl.String(),  # who wrote the rejected answer
         },
+        about=("id", "target_id"),
     ),
     "reviews": Table(
         "What people decided about rows when they looked at them; the newest decision on a row counts.",
@@ -227,10 +249,12 @@ TABLES: Mapping[str, Table] = {
             "tokens": pl.Int64(),
             "trained_tokens": pl.Int64(),
         },
+        about=("id",),
     ),
     "manifests": Table(
         "What a mixture is made of; `batch` is the mixture's id.",
         {"stage": pl.String(), "rows": pl.Int64(), "trained_tokens": pl.Int64(), "manifest": pl.String()},
+        about=(),
     ),
     "models": Table(
         "Every model with its parent and mixture.",
@@ -245,6 +269,7 @@ TABLES: Mapping[str, Table] = {
             "metrics": pl.String(),  # JSON: loss of each step, tokens, seconds
             "created_at": TIME,
         },
+        about=(),
     ),
     "evaluations": Table(
         "The score of one model on one item by one metric.",
@@ -258,6 +283,7 @@ TABLES: Mapping[str, Table] = {
             "weight": pl.Float64(),
             "output": pl.String(),
         },
+        about=("group",),
     ),
     "promotions": Table(
         "Every verdict with its reasons; the newest promoted row names the champion.",
@@ -270,14 +296,22 @@ TABLES: Mapping[str, Table] = {
             "evidence": pl.String(),  # JSON: each metric with its interval
             "decided_at": TIME,
         },
+        about=(),
     ),
     "books": Table(
         "What went in and came out of each step: in = the sum of out.",
         {"kind": pl.String(), "name": pl.String(), "value": pl.Float64()},  # in | out | fact
+        about=(),
     ),
     "runs": Table(
         "When a run began on a batch, from which champion, and when it ended.",
         {"settings_hash": pl.String(), "champion": pl.String(), "at": TIME},
+        about=(),
+    ),
+    "erasures": Table(
+        "Who and what was erased, as keyed hashes only, so that it stays out when it is collected again.",
+        {"kind": pl.String(), "at": TIME},  # row | conversation | user; done: nothing of this erasure is left
+        about=(),
     ),
 }
 

@@ -10,12 +10,14 @@ from functools import cache
 import polars as pl
 
 from configs.settings import CollectSettings
+from storage.erasures import load
 from storage.lake import Lake
 from storage.publish import Books, StepOutput
 from storage.snapshot import digest
 from tasks.collect import rows as frames
 from tasks.collect.assemble import superseded
 from tasks.collect.files import File
+from tasks.collect.forget import leave_out_erased
 from tasks.collect.history import conversation_of, judged_before, known, known_feedback, late_targets, point_at
 from tasks.collect.intake import Intake, Judgement, Rejected, Row, read
 from tasks.collect.plan import Piece
@@ -47,6 +49,8 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
         settings: sources and consent.
     """
     intake = read(pieces, settings)
+    hashed = user_hash(lake.secret())
+    erased = leave_out_erased(intake, load(lake), hashed)
     rows, repeated = _once(intake)
     aliases = _aliases(rows)
     _resolve(intake.feedback, aliases)
@@ -65,7 +69,6 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
             "collect: feedback is about %s answers that are not here (yet); does `about` name the right source?",
             f"{late.missing:,}",
         )
-    hashed = user_hash(lake.secret())
     main = frames.interactions(new, hashed)
     if late.restored:
         extra = frames.restored_interactions(late.restored, [conversation_of(answer) for answer in late.restored])
@@ -76,6 +79,7 @@ def collect_batch(lake: Lake, batch: str, pieces: Pieces, settings: CollectSetti
         "superseded": len(left_out),
         "repeated": repeated + len(intake.feedback) - len(judged),
         "quarantined": len(intake.rejected),
+        "erased": erased,
     }
     size = sum(piece.end - piece.start for piece, _ in pieces)
     facts = {"bytes": size, "restored": len(late.restored), "unmatched_targets": late.missing}

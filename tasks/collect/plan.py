@@ -8,6 +8,7 @@ read again from the same bytes.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -72,6 +73,7 @@ def plan(lake: Lake, sources: Sequence[Source], files: Mapping[str, Sequence[Fil
         number = (delta.transaction_version(APP) or 0) + 1
         batch = f"{number:04d}-{digest(*(piece.digest for piece in pieces))[:8]}"
         rows = pl.DataFrame([{"id": piece.id, "batch": batch, "step": STEP, **asdict(piece)} for piece in pieces])
+        rows = rows.with_columns(planned_at=pl.lit(datetime.now(UTC)))
         properties = CommitProperties(app_transactions=[Transaction(APP, number)])
         try:
             write_deltalake(delta, conform("sources", rows), mode="append", commit_properties=properties)

@@ -6,10 +6,8 @@ belongs to the table: what is replaced, erased or compacted in the table is in n
 """
 
 import json
-import logging
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +25,7 @@ from tasks.dedupe.entries import entries
 from tasks.dedupe.scheme import META, SCHEME
 from tasks.text.hashing import U64
 
-log = logging.getLogger(__name__)
 FOLDER = "index"
-COMPACTED = 256 * 2**20  # bytes of a merged file
-MANY_FILES = 8
 
 
 @dataclass(frozen=True)
@@ -69,31 +64,24 @@ def open_index(lake: Lake, expected: str) -> list[Run]:
     for name, uri in files.items():
         if not (folder / name).exists():
             _build(folder / name, uri, lake)
-    for stale in folder.iterdir():
-        if stale.name not in files:
-            shutil.rmtree(stale, ignore_errors=True)
+    remove_stale(lake)
     return [_open(lake, folder / name, expected) for name in sorted(files)]
 
 
-def maintain(lake: Lake) -> None:
-    """Merge the index's small files, so that a night searches few runs however many nights there were."""
-    delta = lake.delta("signatures")
-    if delta is not None and len(delta.file_uris()) > MANY_FILES:
-        delta.optimize.compact(target_size=COMPACTED)
-        log.info("dedupe: the index is merged to %d runs", len(delta.file_uris()))
+def remove_stale(lake: Lake) -> int:
+    """Remove the runs of files that the table has no more, because rows of them were erased or it was compacted.
 
-
-def erase(lake: Lake, ids: Sequence[str]) -> None:
-    """Forget rows: the texts of these ids, and those that were known only as near duplicates of them."""
+    Returns:
+        Bytes freed.
+    """
     delta = lake.delta("signatures")
-    if delta is None or not ids:
-        return
-    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in ids)
-    delta.delete(f"id IN ({listed}) OR kept_id IN ({listed})")
-    current = {digest(uri)[:20] for uri in delta.file_uris()}
+    current = {digest(uri)[:20] for uri in delta.file_uris()} if delta is not None else set()
+    freed = 0
     for run in lake.folder(FOLDER).iterdir():
         if run.name not in current:
+            freed += sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
             shutil.rmtree(run, ignore_errors=True)
+    return freed
 
 
 def _build(target: Path, uri: str, lake: Lake) -> None:

@@ -48,6 +48,16 @@ def render(lake: Lake, batch: str) -> str:
     return environment.get_template("page.html").render(content(lake, batch))
 
 
+def write(lake: Lake, batch: str) -> Path:
+    """Write the page of a batch, over an earlier one, and return its path; it lies in the lake's folder reports."""
+    path = lake.folder("reports") / f"{batch}.html"
+    whole = path.with_suffix(".part")
+    whole.write_text(render(lake, batch), encoding="utf-8")
+    whole.replace(path)  # who looks at the old one while this is written sees a whole page
+    lake.save("reports", path.name)
+    return path
+
+
 def title(metric: str) -> str:
     """What a metric is called; of a slice, `metric:slice`, with the slice."""
     name, _, part = metric.partition(":")

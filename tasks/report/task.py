@@ -5,7 +5,7 @@ import logging
 from prefect import task
 
 from storage.lake import Lake
-from tasks.report.page import render
+from tasks.report.page import write
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +18,6 @@ def report(lake: Lake, batch: str) -> str:
         lake: where the tables are; the report lies in its folder reports.
         batch: what it is about.
     """
-    path = lake.folder("reports") / f"{batch}.html"
-    whole = path.with_suffix(".part")
-    whole.write_text(render(lake, batch), encoding="utf-8")
-    whole.replace(path)  # who looks at the old one while this is written sees a whole page
-    lake.save("reports", path.name)
+    path = write(lake, batch)
     log.info("report: %s", path)
     return str(path)

@@ -35,6 +35,17 @@ def known_placeholders(lake: Lake, conversations: Collection[str], batch: str) -
     return known
 
 
+def conversation_keys(secret: bytes, conversations: Collection[str]) -> set[str]:
+    """What the table placeholders calls some conversations.
+
+    Args:
+        secret: the lake's.
+        conversations: their ids; a row without one is its own.
+    """
+    own = keyed(secret, "scrub").encode()
+    return {keyed(own, "conversation", name) for name in conversations}
+
+
 class Findings:
     """Findings of earlier nights under the same settings and rules.
 

@@ -68,6 +68,7 @@ def _extra(lake: Lake, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
     )
     older = targets.filter(
         pl.col("consent").fill_null(value=False),
+        pl.col("messages").is_not_null(),  # the text of an old row may be gone
         ~pl.col("id").is_in(rows["id"].implode()),
         ~pl.col("id").is_in(scrubbed.implode()),
     ).with_columns(origin=pl.lit("user"))

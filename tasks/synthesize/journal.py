@@ -46,3 +46,19 @@ def open_journal(folder: Path) -> Iterator[Journal]:
             "text TEXT NOT NULL, finished INTEGER NOT NULL, tokens INTEGER NOT NULL) WITHOUT ROWID"
         )
         yield Journal(connection)
+
+
+def forget(folder: Path) -> bool:
+    """Empty the journal in `folder`: what was asked and answered cannot be told apart by whose rows it came from.
+
+    Returns:
+        Whether there was anything in it. Nothing of it stays on the disk.
+    """
+    if not (folder / FILE).exists():
+        return False
+    with closing(sqlite3.connect(folder / FILE, timeout=60, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        emptied = connection.execute("DELETE FROM completions").rowcount
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return emptied > 0

@@ -10,6 +10,10 @@ from configs.settings import StageSettings
 RESULT = "training.json"
 """File in a model's folder with what training measured; it is written last, so a folder that has it is whole."""
 
+SAMPLES = "samples"
+"""Key of it with a few of the rows as the model read them: users' text, so that it is nowhere else, neither in the
+registry nor on the log."""
+
 
 class TrainingError(Mistake):
     """A training that cannot be done, or failed; the message says why and what to do."""

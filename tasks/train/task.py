@@ -12,7 +12,7 @@ from configs.settings import StageSettings
 from storage.lake import Lake
 from storage.registry import Model, find, register
 from storage.snapshot import Snapshot, digest
-from tasks.train.job import Job, is_whole
+from tasks.train.job import SAMPLES, Job, is_whole
 from tasks.train.launch import measured_in, run
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def train(
         parent=parent.id,
         mixture=mixture.batch,
         settings=settings.model_dump(mode="json") | {"seed": seed},
-        metrics=measured_in(folder),
+        metrics={name: value for name, value in measured_in(folder).items() if name != SAMPLES},
     )
     register(lake, model, batch=batch)
     return model

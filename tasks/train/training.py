@@ -17,7 +17,7 @@ from tasks.lm.load import load_tokenizer
 from tasks.lm.template import template_hash
 from tasks.train.checkpoint import newest_whole
 from tasks.train.data import TrainingData, training_data
-from tasks.train.job import RESULT, Job, TrainingError
+from tasks.train.job import RESULT, SAMPLES, Job, TrainingError
 from tasks.train.methods import method_for
 from tasks.train.report import StepReport
 from tasks.train.stages import STAGES
@@ -122,8 +122,7 @@ def _show(data: TrainingData) -> None:
     log.info("%s rows, %s trained tokens, %g times", f"{data.rows:,}", f"{data.trained_tokens:,}", data.passes)
     for reason, count in sorted(data.left_out.items()):
         log.warning("%s rows are left out: %s", f"{count:,}", reason.replace("_", " "))
-    for number, sample in enumerate(data.samples, 1):
-        log.info("sample %d, trained on what is in « »: %s", number, json.dumps(sample, ensure_ascii=False))
+    log.info("%s samples, trained on what is in « », are in %s of the model's folder", len(data.samples), RESULT)
 
 
 def _measured(trainer: Trainer, data: TrainingData, seconds: float) -> dict[str, Any]:
@@ -143,5 +142,5 @@ def _measured(trainer: Trainer, data: TrainingData, seconds: float) -> dict[str,
         "trained_tokens": data.trained_tokens,
         "seconds": round(seconds, 2),
         "peak_gb": round(peak / 1e9, 3),
-        "samples": list(data.samples),
+        SAMPLES: list(data.samples),
     }

@@ -17,7 +17,7 @@ from tests.flows.small import small_settings
 
 def test_the_deployments_carry_settings_that_load() -> None:
     deployments = yaml.safe_load(Path("deploy/prefect.yaml").read_text())["deployments"]
-    assert {one["name"] for one in deployments} == {"nightly", "curate", "synthesize", "train", "evaluate"}
+    assert {one["name"] for one in deployments} == {"nightly", "curate", "synthesize", "train", "evaluate", "maintain"}
     for deployment in deployments:
         assert parse(deployment["parameters"]["settings"], "deploy/prefect.yaml").lake
 

@@ -16,7 +16,7 @@ from storage.registry import Decision, Model, champion, decide, find, promotions
 def lake(tmp_path: Path) -> Lake:
     found = Lake(str(tmp_path / "lake"))
     for name in ("base", "one", "two"):
-        register(found, Model(name, "lm", "sft", found.path("models", name), "t"), batch="0")
+        register(found, Model(name, "lm", "sft", str(found.folder("models", name)), "t"), batch="0")
     decide(found, Decision("base", None, "promote", ["The first one."]), batch="0")
     return found
 

@@ -8,9 +8,11 @@ import pytest
 
 from configs.settings import DedupeSettings
 from storage.lake import Lake, LakeError
+from storage.maintain import compact
 from storage.publish import publish
+from storage.rewrite import drop, named
 from storage.snapshot import Snapshot, digest
-from tasks.dedupe.index import erase, maintain
+from tasks.dedupe.index import remove_stale
 from tasks.dedupe.task import dedupe, dedupe_scrubbed
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -142,14 +144,15 @@ def test_other_comparison_is_refused(lake: Lake) -> None:
 
 def test_an_erased_text_is_forgotten(lake: Lake) -> None:
     run(lake, "0001-a", {"a": "My own words", "b": "Other words"})
-    erase(lake, ["a"])
+    drop(lake, "signatures", named("signatures", ["a"]))
+    assert remove_stale(lake) > 0
     assert run(lake, "0002-b", {"c": "my own words", "d": "other words"}) == {"d": ("b", "exact")}
 
 
 def test_maintenance_merges_runs_and_keeps_what_they_know(lake: Lake) -> None:
     for number in range(10):
         run(lake, f"{number:04d}-a", {f"a{number}": f"Question about thing{number}x"})
-    maintain(lake)
+    assert compact(lake, "signatures")
     delta = lake.delta("signatures")
     assert delta is not None
     assert len(delta.file_uris()) == 1

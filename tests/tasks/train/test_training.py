@@ -86,7 +86,11 @@ def test_a_stage_lowers_its_loss_and_leaves_a_model_that_loads(
     assert not Path(lake.path("work", model.id)).exists()
     lines = [record.message for record in caplog.records]
     assert any("step 10/10, loss" in line for line in lines)
-    assert sum("trained on what is in" in line for line in lines) == 3
+    samples = json.loads((Path(model.path) / "training.json").read_text())["samples"]
+    assert len(samples) == 3
+    assert all("«" in sample for sample in samples)
+    assert not any(sample in line for sample in samples for line in lines)  # users' text is on no log
+    assert "samples" not in model.metrics
 
     caplog.clear()
     with caplog.at_level(logging.INFO):

@@ -1,0 +1,203 @@
+"""Forgetting: whatever comes from a user, a conversation or a record leaves every place that may hold it.
+
+`storage.tables` says of every table which columns name what a row comes from; `PLACES` are all others. Who adds a table
+must say it there, who adds another place where text lies must add it here, and the tests look into every byte.
+
+What is derived goes before what it derives from, so an erasure that was killed finds the rest when it is run again.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from configs.mistake import Mistake
+from storage import erasures, files
+from storage.evidence import Evidence
+from storage.lake import Lake
+from storage.lineage import Descent, Kind, descent, mixtures_with, models_with
+from storage.publish import publish
+from storage.rewrite import drop, rewrite
+from storage.snapshot import digest
+from storage.tables import TABLES
+from tasks.collect.batch import user_hash
+from tasks.collect.forget import Names, unreadable
+from tasks.dedupe.index import remove_stale
+from tasks.report.page import write as write_report
+from tasks.scrub.memory import conversation_keys
+from tasks.synthesize.journal import forget as forget_requests
+from tasks.train.job import RESULT, SAMPLES
+
+log = logging.getLogger(__name__)
+
+
+class EraseError(Mistake):
+    """Nothing can be erased as it was asked for; the message says why."""
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What is erased, or would be.
+
+    Args:
+        found: whatever comes from them.
+        rows: how many rows of each table.
+        mixtures: ids of the mixtures that lose rows, and cannot be made again.
+        models: ids of the models that learned from them, oldest first: erasing does not take it out of their weights.
+        logs: files that the records came from, and that may hold them still: nobody else's files are changed.
+    """
+
+    found: Descent
+    rows: Mapping[str, int]
+    mixtures: Sequence[str]
+    models: Sequence[str]
+    logs: Sequence[str]
+
+    @property
+    def empty(self) -> bool:
+        return not any(self.rows.values())
+
+
+def wish(user: str | None, conversation: str | None, row: str | None) -> tuple[Kind, str]:
+    """What is to be erased, of three of which one is given.
+
+    Raises:
+        EraseError: none is given, or several.
+    """
+    asked: dict[Kind, str | None] = {"user": user, "conversation": conversation, "row": row}
+    given = [(kind, name) for kind, name in asked.items() if name]
+    if len(given) != 1:
+        raise EraseError("Say whom to forget: one of --user NAME, --conversation ID and --id ID.")
+    return given[0]
+
+
+def plan(lake: Lake, kind: Kind, name: str) -> Erasure:
+    """Look up what would be erased; nothing is written.
+
+    Args:
+        lake: where to look.
+        kind: what `name` is of: a user, a conversation or a row.
+        name: as the product logs it, or as the lake has it.
+    """
+    sources = lake.read("sources").select(pl.col("source").unique()).collect()["source"].to_list()
+    hashed = user_hash(lake.secret())
+    found = descent(lake, kind, Names(hashed, sources).of(kind, name))
+    more = {
+        **found.more,
+        "placeholders": conversation_keys(lake.secret(), found.conversations),
+        "findings": found.batches,
+        "quarantine": unreadable(lake, found, hashed),
+    }
+    found = replace(found, more=more)
+    tables = [table for table in TABLES if TABLES[table].about]
+    counts = {table: _count(lake, table, found) for table in tables}
+    mixtures = mixtures_with(lake, found)["batch"].to_list()
+    return Erasure(found, counts, mixtures, models_with(lake, mixtures)["id"].to_list(), _logs(lake, found))
+
+
+def erase(lake: Lake, what: Erasure) -> None:
+    """Erase what was planned, and see that it stays out. Old versions of the files go with `flywheel maintain`.
+
+    Run again after it was killed, it does the rest. Steps that work meanwhile do their work again without it.
+
+    Args:
+        lake: where it is.
+        what: from `plan`.
+    """
+    secret, found = lake.secret(), what.found
+    names = {"row": found.rows, "conversation": found.conversations, "user": found.users}
+    marks = erasures.marks(secret, names)
+    batch = digest(*marks["id"])[:16]
+    publish(lake, erasures.TABLE, marks, step=erasures.STEP, batch=batch, key=digest("begun", batch))
+    _everywhere(lake, what)
+    done = marks.head(1).with_columns(kind=pl.lit(erasures.DONE))
+    publish(lake, erasures.TABLE, done, step=erasures.DONE, batch=batch, key=digest("done", batch))
+    _everywhere(lake, what)  # what was published between the looking and the word
+    log.info("erase: %s rows erased", f"{sum(what.rows.values()):,}")
+
+
+def _everywhere(lake: Lake, what: Erasure) -> None:
+    for place in PLACES:
+        place(lake, what)
+    for table in reversed(list(TABLES)):
+        if TABLES[table].about:
+            drop(lake, table, what.found.within(table))
+    remove_stale(lake)
+
+
+def _count(lake: Lake, table: str, found: Descent) -> int:
+    return int(lake.read(table).filter(found.within(table)).select(pl.len()).collect(engine="streaming").item())
+
+
+def _logs(lake: Lake, found: Descent) -> list[str]:
+    """Files that the rows may have come from."""
+    rows = lake.read("interactions").filter(found.within("interactions")).select("batch", "source")
+    feedback = lake.read("feedback").filter(found.within("feedback")).select("batch", "source")
+    planned = lake.read("sources").select("batch", "source", "uri")
+    files = planned.join(pl.concat([rows, feedback]).unique(), on=["batch", "source"], how="semi")
+    return sorted(files.select(pl.col("uri").unique()).collect()["uri"])
+
+
+def _groups(lake: Lake, what: Erasure) -> None:
+    """Rows that stay may be in a group that bears the name of one that goes: it gets another one."""
+    gone = what.found.names
+    column = pl.col("group")
+    tied = column.is_in(sorted(gone))
+    batches = lake.read("splits").filter(tied).select(pl.col("batch").unique()).collect()["batch"]
+    secret = lake.secret()
+    renamed = {name: erasures.mark(secret, "group", name) for name in gone}
+    rewrite(lake, "splits", batches, lambda rows: rows.with_columns(column.replace(renamed)))
+
+
+def _manifests(lake: Lake, what: Erasure) -> None:
+    """Mark mixtures that lose rows: they cannot be made again."""
+
+    def marked(text: str) -> str:
+        return json.dumps({**json.loads(text), "reproducible": False}, sort_keys=True)
+
+    changed = pl.col("manifest").map_elements(marked, return_dtype=pl.String)
+    rewrite(lake, "manifests", what.mixtures, lambda rows: rows.with_columns(changed))
+
+
+def _verdicts(lake: Lake, what: Erasure) -> None:
+    """Take answers to erased questions out of the verdicts, and write the reports that showed them anew."""
+    answered = lake.read("evaluations").filter(what.found.within("evaluations"), pl.col("output").is_not_null())
+    outputs = answered.select("batch", "output").collect()
+    prompts = {json.loads(text)["prompt"] for text in outputs["output"]}
+
+    def without(text: str) -> str:
+        evidence = Evidence.from_dict(json.loads(text))
+        samples = tuple(sample for sample in evidence.samples if sample.prompt not in prompts)
+        return text if samples == evidence.samples else json.dumps(replace(evidence, samples=samples).to_dict())
+
+    batches = sorted(set(outputs["batch"]))
+    cleaned = pl.col("evidence").map_elements(without, return_dtype=pl.String)
+    rewrite(lake, "promotions", batches, lambda rows: rows.with_columns(cleaned))
+    written = files.listed(lake, "reports")
+    for batch in batches:
+        if f"{batch}.html" in written:
+            write_report(lake, batch)
+
+
+def _samples(lake: Lake, what: Erasure) -> None:
+    """The folder of a model holds a few rows of what it was trained on."""
+    for path in lake.read("models").filter(pl.col("mixture").is_in(what.mixtures)).select("path").collect()["path"]:
+        if (data := files.read(lake, path, RESULT)) is not None:
+            told = json.loads(data)
+            if told.pop(SAMPLES, None):
+                files.write(lake, json.dumps(told, indent=1).encode(), path, RESULT)
+
+
+def _work(lake: Lake, what: Erasure) -> None:
+    """What killed trainings and requests left to be carried on."""
+    for rows in lake.local("work").glob("*/rows.parquet"):
+        ids = pl.scan_parquet(rows).filter(what.found.within("mixtures")).select(pl.len())
+        if ids.collect().item():
+            rows.unlink()
+    forget_requests(lake.local("work", "requests"))
+
+
+PLACES: Sequence[Callable[[Lake, Erasure], None]] = (_groups, _manifests, _verdicts, _samples, _work)
+"""Where texts lie that no row of a table is: each one forgets what is erased, and does nothing when it is done."""

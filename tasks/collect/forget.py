@@ -1,0 +1,109 @@
+"""Erased records stay out, and whose a record is that could not be read is told by the names in it."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from storage.erasures import Erased
+from storage.lake import Lake
+from storage.lineage import Descent, Kind
+from storage.snapshot import digest
+from tasks.collect.intake import Intake, Rejected
+from tasks.collect.rows import Hash
+
+LEAST_TEXT = 16  # characters of a text that only its writer would write
+_VALUE = re.compile(r'"((?:[^"\\]|\\.){1,200})"|([\w.@:+/-]{1,200})')
+"""What may be a name in a record of any form: a quoted text or a word."""
+
+
+@dataclass
+class Names:
+    """Turns what products log into the ids of this lake.
+
+    Args:
+        hashed: keyed hash of a user.
+        sources: names of the sources that records came from.
+    """
+
+    hashed: Hash
+    sources: Collection[str]
+
+    def of(self, kind: Kind, value: str) -> set[str]:
+        """All that a user, a conversation or a record of that name may be called in the lake."""
+        if kind == "user":
+            return {value, self.hashed(value) or value}
+        parts = ("conversation",) if kind == "conversation" else ()
+        return {value, *(digest(source, *parts, value) for source in self.sources)}
+
+    def within(self, content: str) -> Iterator[tuple[Kind, str]]:
+        """Whatever is called like a user, a conversation or a record in the text of a record."""
+        for value in values(content):
+            for kind in ("user", "conversation", "row"):
+                yield from ((kind, name) for name in self.of(kind, value))
+
+
+def values(content: str) -> set[str]:
+    """Every value in the text of a record that may be a name."""
+    return {quoted or word for quoted, word in _VALUE.findall(content)}
+
+
+def leave_out_erased(intake: Intake, erased: Erased, hashed: Hash) -> int:
+    """Take out of an intake what was erased, and say how much that was."""
+    if not erased.marks:
+        return 0
+    before = len(intake.rows) + len(intake.feedback) + len(intake.rejected)
+    intake.rows = [
+        row
+        for row in intake.rows
+        if not (
+            erased.row(row.id, *row.also)
+            or erased.conversation(row.conversation_id)
+            or erased.user(hashed(row.found.user), row.found.occurred_at)
+        )
+    ]
+    intake.feedback = [
+        one
+        for one in intake.feedback
+        if not (erased.row(one.id, one.target_id) or erased.user(hashed(one.found.user), one.found.occurred_at))
+    ]
+    intake.rejected = [one for one in intake.rejected if not _is_erased(one, erased, hashed)]
+    return before - len(intake.rows) - len(intake.feedback) - len(intake.rejected)
+
+
+def _is_erased(one: Rejected, erased: Erased, hashed: Hash) -> bool:
+    """Whether a record that cannot be used names somebody erased. Its time is not known: it counts as old."""
+    return any(erased.named(kind, name) for kind, name in Names(hashed, [one.source]).within(one.content))
+
+
+def unreadable(lake: Lake, found: Descent, hashed: Hash) -> set[str]:
+    """Ids of the rows in quarantine that come from somebody: they name them, or hold a text of theirs.
+
+    What was generated and not kept is theirs too when it was made after their rows came: it may repeat any of them.
+    """
+    rows = lake.read("quarantine").filter(pl.col("content").is_not_null())
+    generated = (pl.col("source") == "synthetic") & (pl.col("batch") >= min(found.batches, default="~"))
+    hits = set(rows.filter(generated).select("id").collect()["id"])
+    texts = sorted(_texts(lake, found))
+    if texts:
+        same = pl.col("content").str.contains_any(texts)
+        hits |= set(rows.filter(same).select("id").collect()["id"])
+    named = {*found.rows, *found.conversations, *found.users}
+    columns = rows.filter(pl.col("source") != "synthetic").select("id", "source", "content")
+    for name, source, content in columns.collect(engine="streaming").iter_rows():
+        if any(one in named for _, one in Names(hashed, [source]).within(content)):
+            hits.add(name)
+    return hits
+
+
+def _texts(lake: Lake, found: Descent) -> Iterable[str]:
+    """What the users of erased rows wrote and were answered, as it is and as JSON writes it."""
+    rows = lake.read("interactions").filter(found.within("interactions"), pl.col("messages").is_not_null())
+    said = rows.select(pl.col("messages").list.eval(pl.element().struct.field("content"))).explode("messages")
+    for text in said.unique().collect(engine="streaming")["messages"].drop_nulls():
+        if len(text) >= LEAST_TEXT:
+            yield text
+            yield json.dumps(text)[1:-1]
+            yield json.dumps(text, ensure_ascii=False)[1:-1]

@@ -1,0 +1,196 @@
+"""Erasing and tracing on a small lake: by every name, killed half-way, collected again, on the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+import flows.erase
+from configs.settings import CollectSettings, Source
+from flows.cli import app
+from flows.erase import EraseError, erase, plan, wish
+from flows.summary import print_erasure
+from flows.trace import TraceError, as_tree, trace
+from storage.evidence import Evidence, Sample
+from storage.lake import Lake
+from storage.lineage import Kind
+from storage.registry import Decision, Model, decide, promotions, register
+from storage.rewrite import drop
+from tasks.collect.run import collect_new
+from tests.rows import write
+
+
+def line(number: int, user: str, asked: str, **more: Any) -> dict[str, Any]:
+    return {
+        "timestamp": f"2026-03-02T10:{number:02d}:00Z",
+        "client_id": user,
+        "request": {"model": "m", "messages": [{"role": "user", "content": asked}]},
+        "response": {
+            "id": f"reply-{number}",
+            "choices": [{"message": {"role": "assistant", "content": "Yes indeed."}}],
+        },
+        **more,
+    }
+
+
+def log(file: Path, *records: dict[str, Any]) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with file.open("a") as out:
+        out.writelines(json.dumps(record) + "\n" for record in records)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> CollectSettings:
+    return CollectSettings(sources=(Source(name="chats", path=str(tmp_path / "logs")),))
+
+
+@pytest.fixture
+def lake(tmp_path: Path, settings: CollectSettings) -> Lake:
+    """Two users; what ann asked was mixed, trained on, evaluated and shown."""
+    unanswered = line(3, "ann", "Ann asked this and nobody replied", response={"id": "reply-3", "choices": []})
+    log(tmp_path / "logs" / "a.jsonl", line(1, "ann", "Ann's question"), line(2, "bob", "Bob's question"), unanswered)
+    lake = Lake(str(tmp_path / "lake"))
+    snapshot = collect_new(lake, settings)
+    assert snapshot is not None
+    rows = lake.scan(snapshot).sort("occurred_at").collect().to_dicts()
+    first, second = (row["id"] for row in rows)
+    kept = [{name: row[name] for name in ("id", "conversation_id", "messages")} for row in rows]
+    for table in ("scrubbed", "curated"):
+        write(lake, table, snapshot.batch, kept)
+    write(lake, "splits", snapshot.batch, [{"id": one, "group": first, "split": "train"} for one in (first, second)])
+    write(lake, "mixtures", "mixture", [{"id": one, "stage": "sft"} for one in (first, second)])
+    write(lake, "manifests", "mixture", [{"id": "mixture", "stage": "sft", "rows": 2, "manifest": '{"seed": 1}'}])
+    output = json.dumps({"prompt": "Ann's question", "answer": "Yes"})
+    write(lake, "evaluations", snapshot.batch, [{"id": "e", "item": "i", "group": first, "output": output}])
+    folder = lake.folder("models", "sft-1")
+    (folder / "training.json").write_text(json.dumps({"samples": ["Ann's question"], "rows": 2}))
+    register(lake, Model("base", "lm", "base", str(tmp_path), "t"), batch="base")
+    register(lake, Model("sft-1", "lm", "sft", str(folder), "t", "base", "mixture"), batch=snapshot.batch)
+    evidence = Evidence(samples=(Sample("Ann's question", "a", "b"), Sample("Bob's question", "c", "d")))
+    decide(lake, Decision("base", None, "promote", ["First."]), batch="base")
+    decide(lake, Decision("sft-1", "base", "promote", ["Better."], evidence.to_dict()), batch=snapshot.batch)
+    return lake
+
+
+def asked(lake: Lake) -> list[str]:
+    return sorted(messages[0]["content"] for messages in lake.read("interactions").collect()["messages"])
+
+
+def hashed(lake: Lake, user: str) -> str:
+    rows = lake.read("interactions").collect().filter(pl.col("user_hash").is_not_null()).to_dicts()
+    return str(next(row["user_hash"] for row in rows if user in row["messages"][0]["content"]))
+
+
+@pytest.mark.parametrize("name", ["ann", "hash", "reply-1", "id", "conversation"])
+def test_by_whichever_name_a_person_has(lake: Lake, name: str) -> None:
+    row = lake.read("interactions").sort("occurred_at").head(1).collect().to_dicts()[0]
+    wanted: dict[str, tuple[Kind, str]] = {
+        "ann": ("user", "ann"),
+        "hash": ("user", hashed(lake, "Ann")),
+        "reply-1": ("row", "reply-1"),
+        "id": ("row", row["id"]),
+        "conversation": ("conversation", row["conversation_id"]),
+    }
+    what = plan(lake, *wanted[name])
+    assert what.models == ["sft-1"]
+    assert what.mixtures == ["mixture"]
+    assert [Path(file).name for file in what.logs] == ["a.jsonl"]
+    erase(lake, what)
+    assert asked(lake) == ["Bob's question"]
+    for table in ("scrubbed", "curated", "splits", "mixtures"):
+        assert lake.read(table).collect().height == 1, table
+    assert lake.read("quarantine").collect().height == (1 if name in {"reply-1", "id", "conversation"} else 0)
+
+
+def test_what_is_no_row_forgets_too(lake: Lake) -> None:
+    first = lake.read("interactions").sort("occurred_at").collect()["id"][0]
+    erase(lake, plan(lake, "user", "ann"))
+    evidence = Evidence.from_dict(json.loads(promotions(lake)["evidence"][-1]))
+    assert [sample.prompt for sample in evidence.samples] == ["Bob's question"]
+    assert json.loads(Path(lake.path("models", "sft-1", "training.json")).read_text()) == {"rows": 2}
+    assert json.loads(lake.read("manifests").collect()["manifest"][0]) == {"reproducible": False, "seed": 1}
+    assert first not in lake.read("splits").collect().write_json()
+
+
+def test_a_killed_erasure_is_finished_by_the_next(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for deadly in range(1, 16, 2):
+        calls = [0]
+
+        def dying(*arguments: Any, calls: list[int] = calls, deadly: int = deadly) -> int:
+            calls[0] += 1
+            if calls[0] == deadly:
+                raise KeyboardInterrupt
+            return drop(*arguments)
+
+        monkeypatch.setattr(flows.erase, "drop", dying)
+        with pytest.raises(KeyboardInterrupt):
+            erase(lake, plan(lake, "user", "ann"))
+    monkeypatch.undo()
+    erase(lake, plan(lake, "user", "ann"))
+    assert asked(lake) == ["Bob's question"]
+    assert "Ann" not in "".join(
+        lake.read(table).collect().write_json() for table in ("scrubbed", "curated", "mixtures")
+    )
+    assert plan(lake, "user", "ann").empty
+
+
+def test_it_stays_out_and_new_words_of_the_same_user_do_not(
+    lake: Lake, settings: CollectSettings, tmp_path: Path
+) -> None:
+    erase(lake, plan(lake, "user", "ann"))
+    old = (tmp_path / "logs" / "a.jsonl").read_text()
+    (tmp_path / "logs" / "copy.jsonl").write_text("\n" + old)  # not recognised as the same file
+    new = line(9, "ann", "A question of next year") | {"timestamp": "2099-01-01T00:00:00Z"}
+    log(tmp_path / "logs" / "new.jsonl", new, line(8, "ann", "An old one that was never collected"))
+    snapshot = collect_new(lake, settings)
+    assert snapshot is not None
+    assert asked(lake) == ["A question of next year", "Bob's question"]
+    books = lake.read("books", batch=snapshot.batch, step="collect").filter(pl.col("kind") == "out").collect()
+    counted = {name: int(value) for name, value in books.select("name", "value").iter_rows() if value}
+    assert counted == {"interactions": 1, "erased": 3, "repeated": 1}
+    assert lake.read("quarantine").collect().is_empty()
+
+
+def test_tracing_goes_both_ways(lake: Lake) -> None:
+    down = trace(lake, "reply-1").to_dict()
+    assert down["kind"] == "interactions"
+    mixture = down["children"][-1]
+    assert (mixture["id"], mixture["facts"]["rows_of_it"]) == ("mixture", 1)
+    assert [(model["id"], model["facts"].get("serves")) for model in mixture["children"]] == [("sft-1", True)]
+    assert {child["kind"] for child in down["children"]} == {"scrubbed", "splits", "curated", "mixtures"}
+
+    up = trace(lake, "sft-1")
+    assert [child.id for child in up.children] == ["mixture", "base"]
+    assert len(up.children[0].children) == 2
+    console = Console(width=200, record=True)
+    console.print(as_tree(up))
+    assert "mixture row" in console.export_text()
+    with pytest.raises(TraceError, match="is called nobody"):
+        trace(lake, "nobody")
+
+
+def test_the_command_lists_first_and_erases_when_told(
+    lake: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*arguments: str) -> str:
+        app([*arguments, "--set", f"lake={lake.uri}"], standalone_mode=False)
+        return capsys.readouterr().out
+
+    assert "say --yes to erase" in told("erase", "--user", "ann")
+    assert len(asked(lake)) == 2
+    assert "sft-1" in told("erase", "--user", "ann", "--yes")
+    assert asked(lake) == ["Bob's question"]
+    app(["trace", "reply-2", lake.uri, "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["kind"] == "interactions"
+    print_erasure(Console(), plan(lake, "user", "ann"), erased=False)
+    assert "Nothing here comes from them." in capsys.readouterr().out
+
+
+def test_one_name_at_a_time() -> None:
+    assert wish(None, "c", None) == ("conversation", "c")
+    for given in ((None, None, None), ("a", "b", None)):
+        with pytest.raises(EraseError, match="one of --user NAME"):
+            wish(*given)
