@@ -152,13 +152,21 @@ def _groups(lake: Lake, what: Erasure) -> None:
 
 
 def _manifests(lake: Lake, what: Erasure) -> None:
-    """Mark mixtures that lose rows: they cannot be made again."""
+    """Mark mixtures that lose rows: they cannot be made again. Others may name a row among those that they left out."""
 
-    def marked(text: str) -> str:
-        return json.dumps({**json.loads(text), "reproducible": False}, sort_keys=True)
+    def marked(row: Mapping[str, str]) -> str:
+        manifest = json.loads(row["manifest"])
+        examples = manifest.get("examples", {})
+        kept = {rule: [name for name in ids if name not in what.found.names] for rule, ids in examples.items()}
+        if kept != examples:
+            manifest["examples"] = kept
+        if row["batch"] in what.mixtures:
+            manifest["reproducible"] = False
+        return json.dumps(manifest, sort_keys=True)
 
-    changed = pl.col("manifest").map_elements(marked, return_dtype=pl.String)
-    rewrite(lake, "manifests", what.mixtures, lambda rows: rows.with_columns(changed))
+    batches = lake.read("manifests").select("batch").collect()["batch"]
+    changed = pl.struct("batch", "manifest").map_elements(marked, return_dtype=pl.String)
+    rewrite(lake, "manifests", batches, lambda rows: rows.with_columns(manifest=changed))
 
 
 def _verdicts(lake: Lake, what: Erasure) -> None:

@@ -190,6 +190,7 @@ TABLES: Mapping[str, Table] = {
             "key": pl.String(),  # keyed hash of model and text: an equal text is not embedded again
             "vector": pl.List(pl.Float32()),  # of length 1
         },
+        about=("id",),
     ),
     "synthetic": Table(
         "Generated conversations, with how they came about.",
@@ -235,6 +236,7 @@ TABLES: Mapping[str, Table] = {
             "reviewer": pl.String(),
             "decided_at": TIME,
         },
+        about=("target_id",),
     ),
     "mixtures": Table(
         "What a training reads, row by row; `batch` is the mixture's id.",

@@ -27,16 +27,19 @@ from tests.tiny_model import make_tiny_model
 pytestmark = pytest.mark.slow
 MARKER = "zebrafalcon"
 USER = f"client-{MARKER}"
-WORDS = """anchor bridge candle desert engine forest guitar hammer island jungle kettle ladder mirror needle orange
-parrot quarry ribbon saddle temple umbrella valley window yellow zipper garden pencil rocket silver turtle velvet
-walnut basket copper dragon feather glacier harbor ivory jacket lantern magnet nectar oyster pillow quilt""".split()
+WORDS = (
+    "anchor bridge candle desert engine forest guitar hammer island jungle kettle ladder mirror needle orange parrot "
+    "quarry ribbon saddle temple umbrella valley window yellow zipper garden pencil rocket silver turtle velvet walnut"
+)
 COUNT = 20
 NOW = MaintainSettings(vacuum_hours=0)
 
 
 def sentence(*seed: object) -> str:
     """Words in an order of their own, so that no text resembles another, and the marker among them."""
-    return " ".join([*Random(str(seed)).sample(WORDS, 9), MARKER, *Random(str((seed, 2))).sample(WORDS, 4)])
+    return " ".join(
+        [*Random(str(seed)).sample(WORDS.split(), 9), MARKER, *Random(str((seed, 2))).sample(WORDS.split(), 4)]
+    )
 
 
 def record(number: int, *more: dict[str, str]) -> dict[str, Any]:
@@ -96,8 +99,9 @@ def server_files() -> list[Path]:
     """Prefect's database, results and logs."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
-    database = str(PREFECT_API_DATABASE_CONNECTION_URL.value().get_secret_value()).rpartition("///")[2]
-    return [Path(database).parent, Path(os.environ["PREFECT_HOME"])]
+    database = Path(str(PREFECT_API_DATABASE_CONNECTION_URL.value()).partition(":///")[2])
+    assert database.is_file()
+    return [database.parent, Path(os.environ["PREFECT_HOME"])]
 
 
 def test_a_person_is_forgotten_everywhere_and_stays_out(

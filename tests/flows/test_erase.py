@@ -6,10 +6,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pyarrow.fs import FileSystem, copy_files
 from rich.console import Console
 
 import flows.erase
-from configs.settings import CollectSettings, Source
+from configs.settings import CollectSettings, MaintainSettings, MixSettings, Source
 from flows.cli import app
 from flows.erase import EraseError, erase, plan, wish
 from flows.summary import print_erasure
@@ -17,9 +18,12 @@ from flows.trace import TraceError, as_tree, trace
 from storage.evidence import Evidence, Sample
 from storage.lake import Lake
 from storage.lineage import Kind
+from storage.maintain import maintain
 from storage.registry import Decision, Model, decide, promotions, register
 from storage.rewrite import drop
 from tasks.collect.run import collect_new
+from tasks.report.page import write as write_report
+from tests.e2e.marker import places_with
 from tests.rows import write
 
 
@@ -49,10 +53,13 @@ def settings(tmp_path: Path) -> CollectSettings:
 
 @pytest.fixture
 def lake(tmp_path: Path, settings: CollectSettings) -> Lake:
+    return filled(Lake(str(tmp_path / "lake")), tmp_path, settings)
+
+
+def filled(lake: Lake, tmp_path: Path, settings: CollectSettings) -> Lake:
     """Two users; what ann asked was mixed, trained on, evaluated and shown."""
     unanswered = line(3, "ann", "Ann asked this and nobody replied", response={"id": "reply-3", "choices": []})
     log(tmp_path / "logs" / "a.jsonl", line(1, "ann", "Ann's question"), line(2, "bob", "Bob's question"), unanswered)
-    lake = Lake(str(tmp_path / "lake"))
     snapshot = collect_new(lake, settings)
     assert snapshot is not None
     rows = lake.scan(snapshot).sort("occurred_at").collect().to_dicts()
@@ -62,7 +69,9 @@ def lake(tmp_path: Path, settings: CollectSettings) -> Lake:
         write(lake, table, snapshot.batch, kept)
     write(lake, "splits", snapshot.batch, [{"id": one, "group": first, "split": "train"} for one in (first, second)])
     write(lake, "mixtures", "mixture", [{"id": one, "stage": "sft"} for one in (first, second)])
-    write(lake, "manifests", "mixture", [{"id": "mixture", "stage": "sft", "rows": 2, "manifest": '{"seed": 1}'}])
+    about = {"parts": {}, "settings": MixSettings().model_dump(mode="json")}
+    manifest = json.dumps({**about, "examples": {"too_short": [first, second]}})
+    write(lake, "manifests", "mixture", [{"id": "mixture", "stage": "sft", "rows": 2, "manifest": manifest}])
     output = json.dumps({"prompt": "Ann's question", "answer": "Yes"})
     write(lake, "evaluations", snapshot.batch, [{"id": "e", "item": "i", "group": first, "output": output}])
     folder = lake.folder("models", "sft-1")
@@ -72,6 +81,7 @@ def lake(tmp_path: Path, settings: CollectSettings) -> Lake:
     evidence = Evidence(samples=(Sample("Ann's question", "a", "b"), Sample("Bob's question", "c", "d")))
     decide(lake, Decision("base", None, "promote", ["First."]), batch="base")
     decide(lake, Decision("sft-1", "base", "promote", ["Better."], evidence.to_dict()), batch=snapshot.batch)
+    write_report(lake, snapshot.batch)
     return lake
 
 
@@ -111,7 +121,10 @@ def test_what_is_no_row_forgets_too(lake: Lake) -> None:
     evidence = Evidence.from_dict(json.loads(promotions(lake)["evidence"][-1]))
     assert [sample.prompt for sample in evidence.samples] == ["Bob's question"]
     assert json.loads(Path(lake.path("models", "sft-1", "training.json")).read_text()) == {"rows": 2}
-    assert json.loads(lake.read("manifests").collect()["manifest"][0]) == {"reproducible": False, "seed": 1}
+    manifest = json.loads(lake.read("manifests").collect()["manifest"][0])
+    second = lake.read("interactions").collect()["id"][0]
+    assert manifest["reproducible"] is False
+    assert manifest["examples"] == {"too_short": [second]}
     assert first not in lake.read("splits").collect().write_json()
 
 
@@ -187,6 +200,30 @@ def test_the_command_lists_first_and_erases_when_told(
     assert json.loads(capsys.readouterr().out)["kind"] == "interactions"
     print_erasure(Console(), plan(lake, "user", "ann"), erased=False)
     assert "Nothing here comes from them." in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_in_an_object_store_no_byte_is_left(
+    bucket: str, tmp_path: Path, settings: CollectSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYWHEEL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FLYWHEEL_SECRET", "s" * 32)
+    lake = filled(Lake(f"{bucket}/erase"), tmp_path, settings)
+
+    def places(name: str) -> set[str]:
+        store, root = FileSystem.from_uri(lake.path())
+        copy_files(root, str(tmp_path / name), source_filesystem=store)
+        return places_with("Ann", tmp_path / name, tmp_path / "cache")
+
+    found = places("before")
+    assert found >= {"tables/interactions", "tables/curated", "tables/promotions", "models/sft-1"}
+    assert any(place.startswith("reports/") for place in found)
+    assert trace(lake, "reply-1").children[-1].children[0].id == "sft-1"
+    erase(lake, plan(lake, "user", "ann"))
+    assert maintain(lake, MaintainSettings(vacuum_hours=0))["bytes_freed"] > 0
+    assert places("after") == set()
+    assert asked(lake) == ["Bob's question"]
+    assert trace(lake, "reply-2").kind == "interactions"
 
 
 def test_one_name_at_a_time() -> None:

@@ -75,6 +75,8 @@ def everything(lake: Lake, name: str, user: str) -> None:
         "scrubbed": conversation("scrubbed", name, f"c-{name}"),
         "splits": row("splits", name, group=name),
         "curated": conversation("curated", name, f"c-{name}"),
+        "embeddings": row("embeddings", name),
+        "reviews": row("reviews", f"r-{name}", target_id=name),
         "synthetic": conversation("synthetic", f"s-{name}", f"s-{name}") | {"seed_ids": ["other", name]},
         "sealed": row("sealed", f"{name}/said"),
         "preferences": row("preferences", f"p-{name}", target_id=name, origin="edit"),

@@ -1,60 +1,19 @@
-"""The lake on a real S3 API: tables commit once, models travel between machines."""
+"""The lake on a real S3 API: tables commit once, models travel between machines, upkeep and erasing reach all."""
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import polars as pl
 import pytest
 from deltalake.exceptions import CommitFailedError
 
-from flows.laptop import free_port
+from configs.settings import MaintainSettings
+from storage import files, registry
 from storage import publish as publishing
-from storage import registry
-from storage.lake import Lake
+from storage.lake import Lake, LakeError
+from storage.maintain import maintain
 from storage.publish import publish
 from storage.registry import Model
 from storage.snapshot import digest
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """A bucket of an S3 server on the loopback."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(f"{address}/moto-api/")
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {
-                "AWS_ACCESS_KEY_ID": "test",
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_REGION": "us-east-1",
-                "AWS_ENDPOINT_URL": address,
-                "AWS_ALLOW_HTTP": "true",
-            }.items():
-                patch.setitem(os.environ, name, value)
-            httpx.put(f"{address}/lakes").raise_for_status()
-            yield "s3://lakes"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def _wait(url: str) -> None:
-    for _ in range(300):
-        try:
-            httpx.get(url, timeout=5)
-        except httpx.HTTPError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail("the S3 server did not start")
 
 
 def rows(*ids: str) -> pl.DataFrame:
@@ -93,3 +52,23 @@ def test_a_model_reaches_another_machine(bucket: str, tmp_path: Path, monkeypatc
     found = registry.get(lake, "sft-1")
     assert Path(found.path).is_relative_to(tmp_path / "two")
     assert (Path(found.path) / "adapter" / "weights").read_text() == "w"
+
+
+def test_upkeep_works_in_an_object_store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYWHEEL_CACHE", str(tmp_path))
+    lake = Lake(f"{bucket}/upkeep")
+    for number in range(10):
+        publish(lake, "splits", rows(f"{number}"), step="split", batch=f"{number}", key=digest(f"{number}"))
+    folder = lake.folder("models", "sft-1")
+    (folder / "weights").write_text("weights")
+    registry.register(lake, Model("sft-1", "lm", "sft", str(folder), "t"), batch="1")
+    publish(lake, "runs", pl.DataFrame({"id": ["1"]}), step="finish", batch="1", key=digest("1"))
+    done = maintain(lake, MaintainSettings(vacuum_hours=0, model_days=0))
+    assert (done["tables_merged"], done["models_pruned"]) == (1, 1)
+    assert done["bytes_freed"] > len("weights")
+    assert len(files.listed(lake, "tables", "splits")) - len(files.listed(lake, "tables", "splits", "_delta_log")) == 1
+    assert files.listed(lake, "models") == {}
+    assert not folder.exists()
+    assert lake.read("splits").collect().height == 10
+    with pytest.raises(LakeError, match="weights of sft-1 were removed"):
+        registry.get(lake, "sft-1")
