@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError
 from configs.settings import MaintainSettings
 from storage import files, registry
 from storage.lake import Lake
+from storage.publish import writing
 from storage.rewrite import rewrite
 from storage.tables import TABLES
 
@@ -63,7 +64,9 @@ def compact(lake: Lake, table: str) -> bool:
     for row in crowded.iter_rows(named=True):
         chosen = [(name, "=", row[f"partition.{name}"] or "") for name in partitions]
         try:
-            delta.optimize.compact(partition_filters=chosen or None, target_size=FILE_BYTES)
+            delta.optimize.compact(
+                partition_filters=chosen or None, target_size=FILE_BYTES, writer_properties=writing(delta)
+            )
         except CommitFailedError:
             log.info("maintain: %s is being written: its files are merged next time", table)
             return False

@@ -21,7 +21,7 @@ from storage.tables import TABLES
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 20
-WRITER = WriterProperties(max_row_group_size=65_536)  # rows that are in memory at a time; the default is a million
+ROWS = 65_536  # that are in memory at a time when a file is written; the default is a million
 WITHDRAWN = digest("withdrawn")
 
 
@@ -191,13 +191,20 @@ def _commit(
     replace: bool,
 ) -> None:
     properties = CommitProperties(app_transactions=[Transaction(app, transaction)])
+    packing = writing(delta)
     if replace:
-        predicate = f"batch = '{quoted(batch)}' AND step = '{quoted(step)}'"
+        where = f"batch = '{quoted(batch)}' AND step = '{quoted(step)}'"
         write_deltalake(
-            delta, frame, mode="overwrite", predicate=predicate, commit_properties=properties, writer_properties=WRITER
+            delta, frame, mode="overwrite", predicate=where, commit_properties=properties, writer_properties=packing
         )
     else:
-        write_deltalake(delta, frame, mode="append", commit_properties=properties, writer_properties=WRITER)
+        write_deltalake(delta, frame, mode="append", commit_properties=properties, writer_properties=packing)
+
+
+def writing(delta: DeltaTable) -> WriterProperties:
+    """How a table's files are packed: those in partitions are read again and again, so they may take longer."""
+    level = 9 if delta.metadata().partition_columns else 3
+    return WriterProperties(compression="ZSTD", compression_level=level, max_row_group_size=ROWS)
 
 
 def quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from storage.lake import Lake, LakeError
-from storage.publish import ATTEMPTS, conform, quoted
+from storage.publish import ATTEMPTS, conform, quoted, writing
 from storage.tables import TABLES
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
@@ -65,7 +65,9 @@ def _rewrite(lake: Lake, table: str, batch: str, change: Change) -> int:
         if after.equals(before):
             return 0
         try:
-            write_deltalake(delta, conform(table, after), mode="overwrite", predicate=f"batch = '{quoted(batch)}'")
+            where = f"batch = '{quoted(batch)}'"
+            rows = conform(table, after)
+            write_deltalake(delta, rows, mode="overwrite", predicate=where, writer_properties=writing(delta))
         except CommitFailedError:  # somebody else committed first: look again
             continue
         return before.height - after.height
