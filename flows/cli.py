@@ -218,7 +218,7 @@ def erase(
 
     settings = _settings(config, overrides) if config else parse(override({}, overrides or []), "--set")
     lake = _existing(settings.lake)
-    what = plan(lake, *wish(user, conversation, name))
+    what = plan(lake, *wish(user, conversation, name), settings.collect)
     if yes:
         forget(lake, what)
     print_erasure(console, what, erased=yes)

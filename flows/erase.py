@@ -8,12 +8,14 @@ What is derived goes before what it derives from, so an erasure that was killed 
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from configs.mistake import Mistake
+from configs.settings import CollectSettings
+from configs.sources import HTTP
 from storage import erasures, files
 from storage.evidence import Evidence
 from storage.lake import Lake
@@ -24,6 +26,7 @@ from storage.snapshot import digest
 from storage.tables import TABLES
 from tasks.collect.batch import user_hash
 from tasks.collect.forget import Names, unreadable
+from tasks.collect.http.forget import blank, erased_lines
 from tasks.dedupe.index import remove_stale
 from tasks.report.page import write as write_report
 from tasks.scrub.memory import conversation_keys
@@ -47,6 +50,8 @@ class Erasure:
         mixtures: ids of the mixtures that lose rows, and cannot be made again.
         models: ids of the models that learned from them, oldest first: erasing does not take it out of their weights.
         logs: files that the records came from, and that may hold them still: nobody else's files are changed.
+        spooled: records that wait in the collector's spool.
+        collect: where that is, and how it is read.
     """
 
     found: Descent
@@ -54,10 +59,17 @@ class Erasure:
     mixtures: Sequence[str]
     models: Sequence[str]
     logs: Sequence[str]
+    spooled: int
+    collect: CollectSettings
 
     @property
     def empty(self) -> bool:
-        return not any(self.rows.values())
+        return not any(self.rows.values()) and not self.spooled
+
+    @property
+    def names(self) -> Mapping[str, Collection[str]]:
+        """What must stay out, by kind."""
+        return {"row": self.found.rows, "conversation": self.found.conversations, "user": self.found.users}
 
 
 def wish(user: str | None, conversation: str | None, row: str | None) -> tuple[Kind, str]:
@@ -73,15 +85,17 @@ def wish(user: str | None, conversation: str | None, row: str | None) -> tuple[K
     return given[0]
 
 
-def plan(lake: Lake, kind: Kind, name: str) -> Erasure:
+def plan(lake: Lake, kind: Kind, name: str, collect: CollectSettings) -> Erasure:
     """Look up what would be erased; nothing is written.
 
     Args:
         lake: where to look.
         kind: what `name` is of: a user, a conversation or a row.
         name: as the product logs it, or as the lake has it.
+        collect: settings of step 1: they say where the collector's spool is.
     """
     sources = lake.read("sources").select(pl.col("source").unique()).collect()["source"].to_list()
+    sources.append(HTTP)
     hashed = user_hash(lake.secret())
     found = descent(lake, kind, Names(hashed, sources).of(kind, name))
     more = {
@@ -94,7 +108,10 @@ def plan(lake: Lake, kind: Kind, name: str) -> Erasure:
     tables = [table for table in TABLES if TABLES[table].about]
     counts = {table: _count(lake, table, found) for table in tables}
     mixtures = mixtures_with(lake, found)["batch"].to_list()
-    return Erasure(found, counts, mixtures, models_with(lake, mixtures)["id"].to_list(), _logs(lake, found))
+    models = models_with(lake, mixtures)["id"].to_list()
+    what = Erasure(found, counts, mixtures, models, _logs(lake, found), 0, collect)
+    gone = erasures.Erased.of(erasures.marks(lake.secret(), what.names), lake.secret())
+    return replace(what, spooled=len(erased_lines(lake, collect, gone, hashed)))
 
 
 def erase(lake: Lake, what: Erasure) -> None:
@@ -106,9 +123,7 @@ def erase(lake: Lake, what: Erasure) -> None:
         lake: where it is.
         what: from `plan`.
     """
-    secret, found = lake.secret(), what.found
-    names = {"row": found.rows, "conversation": found.conversations, "user": found.users}
-    marks = erasures.marks(secret, names)
+    marks = erasures.marks(lake.secret(), what.names)
     batch = digest(*marks["id"])[:16]
     publish(lake, erasures.TABLE, marks, step=erasures.STEP, batch=batch, key=digest("begun", batch))
     _everywhere(lake, what)
@@ -170,7 +185,7 @@ def _manifests(lake: Lake, what: Erasure) -> None:
 
 
 def _verdicts(lake: Lake, what: Erasure) -> None:
-    """Take answers to erased questions out of the verdicts, and write the reports that showed them anew."""
+    """Take answers to erased questions out of the verdicts."""
     answered = lake.read("evaluations").filter(what.found.within("evaluations"), pl.col("output").is_not_null())
     outputs = answered.select("batch", "output").collect()
     prompts = {json.loads(text)["prompt"] for text in outputs["output"]}
@@ -183,9 +198,16 @@ def _verdicts(lake: Lake, what: Erasure) -> None:
     batches = sorted(set(outputs["batch"]))
     cleaned = pl.col("evidence").map_elements(without, return_dtype=pl.String)
     rewrite(lake, "promotions", batches, lambda rows: rows.with_columns(cleaned))
-    written = files.listed(lake, "reports")
-    for batch in batches:
-        if f"{batch}.html" in written:
+
+
+def _reports(lake: Lake, what: Erasure) -> None:
+    """Reports show rows: those that may show one of these are written anew, from what verdicts and manifests name."""
+    if what.empty:
+        return
+    first = min(what.found.batches, default="")
+    for name in files.listed(lake, "reports"):
+        batch, _, kind = name.rpartition(".")
+        if kind == "html" and batch >= first:
             write_report(lake, batch)
 
 
@@ -207,5 +229,10 @@ def _work(lake: Lake, what: Erasure) -> None:
     forget_requests(lake.local("work", "requests"))
 
 
-PLACES: Sequence[Callable[[Lake, Erasure], None]] = (_groups, _manifests, _verdicts, _samples, _work)
+def _spool(lake: Lake, what: Erasure) -> None:
+    """What the collector took and nobody collected yet."""
+    blank(lake, what.collect, erasures.load(lake), user_hash(lake.secret()))
+
+
+PLACES: Sequence[Callable[[Lake, Erasure], None]] = (_groups, _manifests, _verdicts, _reports, _samples, _work, _spool)
 """Where texts lie that no row of a table is: each one forgets what is erased, and does nothing when it is done."""

@@ -71,6 +71,8 @@ def print_erasure(console: Console, what: Erasure, *, erased: bool) -> None:
     for name, count in what.rows.items():
         if count:
             table.add_row(name, f"{count:,}")
+    if what.spooled:
+        table.add_row("the collector's spool", f"{what.spooled:,}")
     console.print(table)
     if what.mixtures:
         console.print(f"Mixtures that cannot be made again: {', '.join(what.mixtures)}")

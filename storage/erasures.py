@@ -31,6 +31,12 @@ class Erased:
     marks: Mapping[str, datetime]
     secret: bytes
 
+    @classmethod
+    def of(cls, rows: pl.DataFrame, secret: bytes) -> "Erased":
+        """From rows of the table: the newest time of each counts."""
+        newest = rows.filter(pl.col("kind") != DONE).group_by("id").agg(pl.col("at").max())
+        return cls(dict(newest.iter_rows()), secret)
+
     def named(self, kind: str, name: str) -> bool:
         """Whether something of that kind and name was erased at any time."""
         return mark(self.secret, kind, name) in self.marks
@@ -65,8 +71,8 @@ def marks(secret: bytes, names: Mapping[str, Iterable[str]]) -> pl.DataFrame:
 
 def load(lake: Lake) -> Erased:
     """All that was erased."""
-    rows = lake.read(TABLE).filter(pl.col("kind") != DONE).group_by("id").agg(pl.col("at").max()).collect()
-    return Erased(dict(rows.iter_rows()), lake.secret() if rows.height else b"")
+    rows = lake.read(TABLE).select("id", "kind", "at").collect()
+    return Erased.of(rows, lake.secret() if rows.height else b"")
 
 
 def state(lake: Lake) -> int:

@@ -11,7 +11,7 @@ from storage.erasures import Erased
 from storage.lake import Lake
 from storage.lineage import Descent, Kind
 from storage.snapshot import digest
-from tasks.collect.intake import Intake, Rejected
+from tasks.collect.intake import Intake, Judgement, Rejected, Row
 from tasks.collect.rows import Hash
 
 LEAST_TEXT = 16  # characters of a text that only its writer would write
@@ -55,25 +55,22 @@ def leave_out_erased(intake: Intake, erased: Erased, hashed: Hash) -> int:
     if not erased.marks:
         return 0
     before = len(intake.rows) + len(intake.feedback) + len(intake.rejected)
-    intake.rows = [
-        row
-        for row in intake.rows
-        if not (
-            erased.row(row.id, *row.also)
-            or erased.conversation(row.conversation_id)
-            or erased.user(hashed(row.found.user), row.found.occurred_at)
-        )
-    ]
-    intake.feedback = [
-        one
-        for one in intake.feedback
-        if not (erased.row(one.id, one.target_id) or erased.user(hashed(one.found.user), one.found.occurred_at))
-    ]
-    intake.rejected = [one for one in intake.rejected if not _is_erased(one, erased, hashed)]
+    intake.rows = [row for row in intake.rows if not is_erased(row, erased, hashed)]
+    intake.feedback = [one for one in intake.feedback if not is_erased(one, erased, hashed)]
+    intake.rejected = [one for one in intake.rejected if not _names_erased(one, erased, hashed)]
     return before - len(intake.rows) - len(intake.feedback) - len(intake.rejected)
 
 
-def _is_erased(one: Rejected, erased: Erased, hashed: Hash) -> bool:
+def is_erased(one: Row | Judgement, erased: Erased, hashed: Hash) -> bool:
+    """Whether a row or feedback was erased, or comes from whom or what was."""
+    if erased.user(hashed(one.found.user), one.found.occurred_at):
+        return True
+    if isinstance(one, Judgement):
+        return erased.row(one.id, one.target_id)
+    return erased.row(one.id, *one.also) or erased.conversation(one.conversation_id)
+
+
+def _names_erased(one: Rejected, erased: Erased, hashed: Hash) -> bool:
     """Whether a record that cannot be used names somebody erased. Its time is not known: it counts as old."""
     return any(erased.named(kind, name) for kind, name in Names(hashed, [one.source]).within(one.content))
 

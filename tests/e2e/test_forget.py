@@ -95,6 +95,14 @@ def leave_work(lake: Lake) -> None:
         journal.add("a request", Completion(f"Why does a {MARKER} sing?", finished=True, tokens=5))
 
 
+def spool(lake: Lake) -> Path:
+    """What the collector took since: a question of theirs, and a thumb."""
+    folder = Path(f"{lake.path()}.spool")
+    folder.mkdir()
+    (folder / "20260303T000000-00000000.jsonl").write_text(json.dumps(record(77)) + "\n" + judgements()[0] + "\n")
+    return folder
+
+
 def server_files() -> list[Path]:
     """Prefect's database, results and logs."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
@@ -112,7 +120,9 @@ def test_a_person_is_forgotten_everywhere_and_stays_out(
     with caplog.at_level(logging.INFO):
         result = flywheel(settings)
     leave_work(lake)
-    found = places_with(MARKER, Path(settings.lake))
+    folders = [Path(settings.lake), spool(lake)]
+    found = places_with(MARKER, *folders)
+    assert "20260303T000000-00000000.jsonl" in found
     tables = ["interactions", "quarantine", "feedback", "scrubbed", "curated", "preferences", "mixtures", "evaluations"]
     assert found >= {f"tables/{table}" for table in (*tables, "promotions")}
     assert found >= {f"reports/{result.batch}.html", "work/sft-killed/rows.parquet"}
@@ -121,14 +131,15 @@ def test_a_person_is_forgotten_everywhere_and_stays_out(
     assert MARKER not in caplog.text
     assert not places_with(MARKER, *server_files())
 
-    what = plan(lake, "user", USER)
+    what = plan(lake, "user", USER, settings.collect)
     assert what.rows["interactions"] == COUNT + 1
+    assert what.spooled == 2
     generated = lake.read("quarantine").filter(pl.col("source") == "synthetic").collect().height
     assert what.rows["quarantine"] == 2 + generated
     trained = set(lake.read("models").filter(pl.col("mixture").is_not_null()).collect()["id"])
     assert set(what.models) == trained
     assert {Path(file).name for file in what.logs} >= {"planted.jsonl", "feedback.jsonl"}
-    assert places_with(MARKER, Path(settings.lake)) == found  # planning changes nothing
+    assert places_with(MARKER, *folders) == found  # planning changes nothing
 
     others = {table: lake.read(table).select(pl.len()).collect().item() for table in tables}
     erase(lake, what)
@@ -136,10 +147,10 @@ def test_a_person_is_forgotten_everywhere_and_stays_out(
         now = lake.read(table).select(pl.len()).collect().item()
         assert now == others[table] - what.rows[table], table
         assert now or table == "quarantine", f"{table}: others are gone, too"
-    assert places_with(MARKER, Path(settings.lake))  # the old versions, until they are removed
+    assert places_with(MARKER, *folders)  # the old versions, until they are removed
     assert maintain(lake, NOW)["bytes_freed"] > 0
-    assert places_with(MARKER, Path(settings.lake), *server_files()) == set()
-    assert plan(lake, "user", USER).empty
+    assert places_with(MARKER, *folders, *server_files()) == set()
+    assert plan(lake, "user", USER, settings.collect).empty
 
     manifests = lake.read("manifests").filter(pl.col("batch").is_in(what.mixtures)).collect()["manifest"]
     assert all(json.loads(text)["reproducible"] is False for text in manifests)
@@ -149,7 +160,7 @@ def test_a_person_is_forgotten_everywhere_and_stays_out(
 
     _collect_again(settings, tmp_path)
     assert maintain(lake, NOW)["rows_emptied"] == 0
-    assert places_with(MARKER, Path(settings.lake), *server_files()) == set()
+    assert places_with(MARKER, *folders, *server_files()) == set()
 
 
 def _collect_again(settings: Settings, folder: Path) -> None:

@@ -26,6 +26,8 @@ from tasks.report.page import write as write_report
 from tests.e2e.marker import places_with
 from tests.rows import write
 
+NOWHERE = CollectSettings()
+
 
 def line(number: int, user: str, asked: str, **more: Any) -> dict[str, Any]:
     return {
@@ -69,7 +71,7 @@ def filled(lake: Lake, tmp_path: Path, settings: CollectSettings) -> Lake:
         write(lake, table, snapshot.batch, kept)
     write(lake, "splits", snapshot.batch, [{"id": one, "group": first, "split": "train"} for one in (first, second)])
     write(lake, "mixtures", "mixture", [{"id": one, "stage": "sft"} for one in (first, second)])
-    about = {"parts": {}, "settings": MixSettings().model_dump(mode="json")}
+    about = {"stage": "sft", "parts": {}, "settings": MixSettings().model_dump(mode="json")}
     manifest = json.dumps({**about, "examples": {"too_short": [first, second]}})
     write(lake, "manifests", "mixture", [{"id": "mixture", "stage": "sft", "rows": 2, "manifest": manifest}])
     output = json.dumps({"prompt": "Ann's question", "answer": "Yes"})
@@ -104,7 +106,7 @@ def test_by_whichever_name_a_person_has(lake: Lake, name: str) -> None:
         "id": ("row", row["id"]),
         "conversation": ("conversation", row["conversation_id"]),
     }
-    what = plan(lake, *wanted[name])
+    what = plan(lake, *wanted[name], NOWHERE)
     assert what.models == ["sft-1"]
     assert what.mixtures == ["mixture"]
     assert [Path(file).name for file in what.logs] == ["a.jsonl"]
@@ -117,7 +119,7 @@ def test_by_whichever_name_a_person_has(lake: Lake, name: str) -> None:
 
 def test_what_is_no_row_forgets_too(lake: Lake) -> None:
     first = lake.read("interactions").sort("occurred_at").collect()["id"][0]
-    erase(lake, plan(lake, "user", "ann"))
+    erase(lake, plan(lake, "user", "ann", NOWHERE))
     evidence = Evidence.from_dict(json.loads(promotions(lake)["evidence"][-1]))
     assert [sample.prompt for sample in evidence.samples] == ["Bob's question"]
     assert json.loads(Path(lake.path("models", "sft-1", "training.json")).read_text()) == {"rows": 2}
@@ -140,20 +142,20 @@ def test_a_killed_erasure_is_finished_by_the_next(lake: Lake, monkeypatch: pytes
 
         monkeypatch.setattr(flows.erase, "drop", dying)
         with pytest.raises(KeyboardInterrupt):
-            erase(lake, plan(lake, "user", "ann"))
+            erase(lake, plan(lake, "user", "ann", NOWHERE))
     monkeypatch.undo()
-    erase(lake, plan(lake, "user", "ann"))
+    erase(lake, plan(lake, "user", "ann", NOWHERE))
     assert asked(lake) == ["Bob's question"]
     assert "Ann" not in "".join(
         lake.read(table).collect().write_json() for table in ("scrubbed", "curated", "mixtures")
     )
-    assert plan(lake, "user", "ann").empty
+    assert plan(lake, "user", "ann", NOWHERE).empty
 
 
 def test_it_stays_out_and_new_words_of_the_same_user_do_not(
     lake: Lake, settings: CollectSettings, tmp_path: Path
 ) -> None:
-    erase(lake, plan(lake, "user", "ann"))
+    erase(lake, plan(lake, "user", "ann", NOWHERE))
     old = (tmp_path / "logs" / "a.jsonl").read_text()
     (tmp_path / "logs" / "copy.jsonl").write_text("\n" + old)  # not recognised as the same file
     new = line(9, "ann", "A question of next year") | {"timestamp": "2099-01-01T00:00:00Z"}
@@ -198,7 +200,7 @@ def test_the_command_lists_first_and_erases_when_told(
     assert asked(lake) == ["Bob's question"]
     app(["trace", "reply-2", lake.uri, "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out)["kind"] == "interactions"
-    print_erasure(Console(), plan(lake, "user", "ann"), erased=False)
+    print_erasure(Console(), plan(lake, "user", "ann", NOWHERE), erased=False)
     assert "Nothing here comes from them." in capsys.readouterr().out
 
 
@@ -219,7 +221,7 @@ def test_in_an_object_store_no_byte_is_left(
     assert found >= {"tables/interactions", "tables/curated", "tables/promotions", "models/sft-1"}
     assert any(place.startswith("reports/") for place in found)
     assert trace(lake, "reply-1").children[-1].children[0].id == "sft-1"
-    erase(lake, plan(lake, "user", "ann"))
+    erase(lake, plan(lake, "user", "ann", NOWHERE))
     assert maintain(lake, MaintainSettings(vacuum_hours=0))["bytes_freed"] > 0
     assert places("after") == set()
     assert asked(lake) == ["Bob's question"]
