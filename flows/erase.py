@@ -31,7 +31,7 @@ from tasks.dedupe.index import remove_stale
 from tasks.report.page import write as write_report
 from tasks.scrub.memory import conversation_keys
 from tasks.synthesize.journal import forget as forget_requests
-from tasks.train.job import RESULT, SAMPLES
+from tasks.train.job import RESULT, without_samples
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def erase(lake: Lake, what: Erasure) -> None:
         what: from `plan`.
     """
     marks = erasures.marks(lake.secret(), what.names)
-    batch = digest(*marks["id"])[:16]
+    batch = digest(*marks["id"], str(marks["at"].max()))[:16]
     publish(lake, erasures.TABLE, marks, step=erasures.STEP, batch=batch, key=digest("begun", batch))
     _everywhere(lake, what)
     done = marks.head(1).with_columns(kind=pl.lit(erasures.DONE))
@@ -214,10 +214,9 @@ def _reports(lake: Lake, what: Erasure) -> None:
 def _samples(lake: Lake, what: Erasure) -> None:
     """The folder of a model holds a few rows of what it was trained on."""
     for path in lake.read("models").filter(pl.col("mixture").is_in(what.mixtures)).select("path").collect()["path"]:
-        if (data := files.read(lake, path, RESULT)) is not None:
-            told = json.loads(data)
-            if told.pop(SAMPLES, None):
-                files.write(lake, json.dumps(told, indent=1).encode(), path, RESULT)
+        data = files.read(lake, path, RESULT)
+        if data is not None and (kept := without_samples(data)) != data:
+            files.write(lake, kept, path, RESULT)
 
 
 def _work(lake: Lake, what: Erasure) -> None:

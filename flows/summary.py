@@ -65,7 +65,7 @@ def print_status(console: Console, lake: Lake) -> None:
 def print_erasure(console: Console, what: Erasure, *, erased: bool) -> None:
     """Print what was erased, or would be, and what a person has to do about the rest."""
     if what.empty:
-        console.print("Nothing here comes from them." + (" What comes later stays out." if erased else ""))
+        console.print("Nothing here comes from them." + (" What is collected of them stays out." if erased else ""))
         return
     table = _table("Erased" if erased else "Would be erased", "table", "rows>")
     for name, count in what.rows.items():

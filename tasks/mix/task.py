@@ -8,8 +8,9 @@ from prefect import task
 from pydantic import BaseModel, ConfigDict
 
 from configs.settings import MixSettings, StageSettings
+from storage.erasures import state
 from storage.lake import Lake
-from storage.publish import Books, publish
+from storage.publish import Books, publish, withdraw
 from storage.snapshot import Snapshot, fingerprint
 from tasks.mix.mixture import Mixed, make_mixture
 
@@ -55,6 +56,25 @@ def mix(
         model: folder of the model to be trained.
         seed: the sample follows from it.
     """
+    while True:
+        erased = state(lake)
+        mixture = _mix(lake, stage, batch, settings, stage_settings, model, seed)
+        if state(lake) == erased:
+            return mixture
+        log.info("mix %s: somebody was erased meanwhile: once more, without them", stage)
+        if mixture.snapshot is not None:
+            withdraw(lake, ("mixtures", "manifests"), step=mixture.snapshot.step, batch=mixture.snapshot.batch)
+
+
+def _mix(
+    lake: Lake,
+    stage: str,
+    batch: str,
+    settings: MixSettings,
+    stage_settings: StageSettings,
+    model: str,
+    seed: int,
+) -> Mixture:
     made = make_mixture(lake, stage, batch, settings, stage_settings.max_length, model, seed)
     books = Books(made.rows_in, {"mixed": made.rows.height, **made.dropped}, _facts(made))
     step = f"mix_{stage}"

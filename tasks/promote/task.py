@@ -2,11 +2,13 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import polars as pl
 from prefect import task
 
 from configs.settings import PromoteSettings
+from storage.erasures import state
 from storage.evidence import Evidence
 from storage.lake import Lake
 from storage.registry import Decision, Model, decide, first, promotions
@@ -34,6 +36,7 @@ def promote(
     Raises:
         LakeError: another model became champion since the run began.
     """
+    erased = state(lake)
     rows = lake.scan(evaluation).collect()
     contest = Contest(champion.id, challenger.id, first(lake, challenger).id)
     failures = _failures(lake, contest, evaluation.batch, settings) if settings.repeated_nights == "spend" else 0
@@ -49,6 +52,8 @@ def promote(
     notes = [f"Sure means {confidence:.1%} here: challenger number {failures + 1} against this champion."]
     if agreed is not None:
         notes.append(f"The merged model and its adapter choose the same token in {agreed:.1%} of cases.")
+    if state(lake) != erased:  # an answer to somebody who is gone by now may be among them
+        evidence = replace(evidence, samples=())
     decision = Decision(challenger.id, champion.id, verdict, [*reasons, *notes], evidence.to_dict())
     decide(lake, decision, batch=evaluation.batch)
     log.info("promote: %s %s: %s", verdict, challenger.id, " ".join(reasons))

@@ -1,5 +1,6 @@
 """What a training worker is told, and what it tells back."""
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -57,3 +58,10 @@ def is_whole(folder: Path) -> bool:
     return all((folder / name).exists() for name in (RESULT, "config.json", "tokenizer_config.json")) and any(
         folder.glob("*.safetensors")
     )
+
+
+def without_samples(result: bytes) -> bytes:
+    """What training measured, without the rows that it shows."""
+    told = json.loads(result)
+    told.pop(SAMPLES, None)
+    return json.dumps(told, indent=1).encode()

@@ -15,8 +15,8 @@ def flywheel(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command() -> None:
     shown = flywheel("--help")
     assert shown.returncode == 0
-    commands = ("run", "curate", "collector", "new-key", "status", "report", "rollback", "export")
-    assert all(name in shown.stdout for name in commands)
+    commands = ("run", "curate", "collector", "new-key", "status", "report", "rollback", "export", "maintain", "trace")
+    assert all(name in shown.stdout for name in (*commands, "erase"))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,14 @@ import polars as pl
 import pytest
 
 from configs.settings import MixSettings, SelectSettings, StageSettings
+from storage import erasures
 from storage.lake import Lake
 from storage.publish import publish
 from storage.registry import Model, register
+from storage.rewrite import drop
 from storage.snapshot import digest
+from tasks.mix import task as mixing
+from tasks.mix.mixture import Mixed, make_mixture
 from tasks.mix.task import Mixture, mix
 from tasks.text.sealed import sealed_rows
 from tests.tiny_model import make_tiny_model
@@ -61,8 +65,8 @@ def prefer(lake: Lake, rows: list[dict[str, Any]]) -> None:
 
 
 def run(lake: Lake, model: str, stage: str = "sft", batch: str = BATCH, seed: int = 1, **settings: Any) -> Mixture:
-    mixing = MixSettings(**({"select": OPEN, "min_rows": 1} | settings))
-    return mix.fn(lake, stage, batch, mixing, StageSettings(max_length=256), model, seed)
+    wanted = MixSettings(**({"select": OPEN, "min_rows": 1} | settings))
+    return mix.fn(lake, stage, batch, wanted, StageSettings(max_length=256), model, seed)
 
 
 def rows_of(lake: Lake, mixture: Mixture) -> pl.DataFrame:
@@ -280,3 +284,22 @@ def test_rows_that_the_model_learned_before_are_not_new(tmp_path: Path, model: s
     assert third.rows == 13
     again = run(lake, model, batch=BATCH, min_rows=3)
     assert again.rows == 10
+
+
+def test_what_is_mixed_while_somebody_is_erased_is_mixed_again(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    curate(lake, [talk("a"), talk("b"), talk("gone")])
+
+    def erased_meanwhile(*arguments: Any) -> Mixed:
+        made = make_mixture(*arguments)
+        if drop(lake, "curated", pl.col("id") == "gone"):
+            marks = erasures.marks(lake.secret(), {"row": ["gone"]})
+            publish(lake, "erasures", marks, step="erase", batch="1", key=digest("erase"))
+        return made
+
+    monkeypatch.setattr(mixing, "make_mixture", erased_meanwhile)
+    assert rows_of(lake, run(lake, model))["id"].to_list() == ["a", "b"]
+    assert sorted(lake.read("mixtures").collect()["id"]) == ["a", "b"]
+    assert lake.read("manifests").collect().height == 1
