@@ -19,7 +19,7 @@ from configs.sources import HTTP
 from storage import erasures, files
 from storage.evidence import Evidence
 from storage.lake import Lake
-from storage.lineage import Descent, Kind, descent, mixtures_with, models_with
+from storage.lineage import Descent, Kind, descent, heads_with, mixtures_with, models_with
 from storage.publish import publish
 from storage.rewrite import drop, rewrite
 from storage.snapshot import digest
@@ -108,7 +108,7 @@ def plan(lake: Lake, kind: Kind, name: str, collect: CollectSettings) -> Erasure
     tables = [table for table in TABLES if TABLES[table].about]
     counts = {table: _count(lake, table, found) for table in tables}
     mixtures = mixtures_with(lake, found)["batch"].to_list()
-    models = models_with(lake, mixtures)["id"].to_list()
+    models = [*models_with(lake, mixtures)["id"], *heads_with(lake, found)["id"]]
     what = Erasure(found, counts, mixtures, models, _logs(lake, found), 0, collect)
     gone = erasures.Erased.of(erasures.marks(lake.secret(), what.names), lake.secret())
     return replace(what, spooled=len(erased_lines(lake, collect, gone, hashed)))

@@ -88,6 +88,13 @@ def models_with(lake: Lake, mixtures: Collection[str]) -> pl.DataFrame:
     return models.filter(pl.col("id").is_in(sorted(touched)))
 
 
+def heads_with(lake: Lake, found: Descent) -> pl.DataFrame:
+    """The reward heads that may have learned from a descent's preferences: those made since these came."""
+    first = lake.read("preferences").filter(found.within("preferences")).select(pl.col("batch").min()).collect().item()
+    heads = lake.read("models").filter(pl.col("kind") == "reward", pl.col("batch") >= pl.lit(first, dtype=pl.String))
+    return heads.sort("created_at", "id").collect()
+
+
 def _more(lake: Lake, names: Collection[str]) -> dict[str, Collection[str]]:
     wanted = sorted(names)
     groups = lake.read("splits").filter(pl.col("id").is_in(wanted)).select("group").collect()["group"].drop_nulls()

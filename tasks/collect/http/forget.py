@@ -14,7 +14,7 @@ from storage.erasures import Erased
 from storage.lake import Lake
 from tasks.collect.forget import Names, is_erased
 from tasks.collect.http.drain import folder, reading, source
-from tasks.collect.intake import understood
+from tasks.collect.intake import Judgement, Row, understood
 from tasks.collect.record import BadRecord
 from tasks.collect.rows import Hash
 
@@ -74,4 +74,5 @@ def _is_erased(text: bytes, spool: Source, settings: CollectSettings, erased: Er
     except (ValueError, BadRecord):
         content = text.decode("utf-8", "replace")
         return any(erased.named(kind, name) for kind, name in Names(hashed, [spool.name]).within(content))
-    return any(is_erased(one, erased, hashed) for one in (*rows, *feedback))
+    found: list[Row | Judgement] = [*rows, *feedback]
+    return any(is_erased(one, erased, hashed) for one in found)
