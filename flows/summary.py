@@ -1,19 +1,21 @@
 """What the `flywheel` command prints: the summary of a run, the state of a lake."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 
-from flows.erase import Erasure
 from storage import registry
 from storage.evidence import Comparison
 from storage.lake import Lake, LakeError
 from tasks.report import tables
 from tasks.report.page import write
+
+if TYPE_CHECKING:  # importing it takes seconds, which `flywheel status` need not wait for
+    from flows.erase import Erasure
 
 COLORS = {"promote": "green", "hold": "yellow", "reject": "red", "rollback": "yellow"}
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -62,7 +64,7 @@ def print_status(console: Console, lake: Lake) -> None:
         console.print(f"  [{color}]{verdict.verdict:8}[/] {verdict.model}  [dim]batch {verdict.batch}, {age} ago[/]")
 
 
-def print_erasure(console: Console, what: Erasure, *, erased: bool) -> None:
+def print_erasure(console: Console, what: "Erasure", *, erased: bool) -> None:
     """Print what was erased, or would be, and what a person has to do about the rest."""
     if what.empty:
         console.print("Nothing here comes from them." + (" What is collected of them stays out." if erased else ""))
