@@ -68,20 +68,13 @@ def open_index(lake: Lake, expected: str) -> list[Run]:
     return [_open(lake, folder / name, expected) for name in sorted(files)]
 
 
-def remove_stale(lake: Lake) -> int:
-    """Remove the runs of files that the table has no more, because rows of them were erased or it was compacted.
-
-    Returns:
-        Bytes freed.
-    """
+def remove_stale(lake: Lake) -> None:
+    """Remove the runs of files that the table has no more, because rows of them were erased or it was compacted."""
     delta = lake.delta("signatures")
     current = {digest(uri)[:20] for uri in delta.file_uris()} if delta is not None else set()
-    freed = 0
     for run in lake.folder(FOLDER).iterdir():
         if run.name not in current:
-            freed += sum(file.stat().st_size for file in run.rglob("*") if file.is_file())
             shutil.rmtree(run, ignore_errors=True)
-    return freed
 
 
 def _build(target: Path, uri: str, lake: Lake) -> None:
