@@ -86,14 +86,24 @@ def find(lake: Lake, model_id: str) -> Model | None:
     return _model(lake, rows.row(0, named=True)) if rows.height else None
 
 
+def known(lake: Lake, model_id: str) -> Model:
+    """The model of that id, wherever its files are.
+
+    Raises:
+        LakeError: there is none.
+    """
+    if (model := find(lake, model_id)) is None:
+        raise LakeError(f"No model {model_id} in {lake.uri}; `flywheel status` lists the models.")
+    return model
+
+
 def get(lake: Lake, model_id: str) -> Model:
     """The model of that id, its files on this machine.
 
     Raises:
         LakeError: there is none, or its weights were removed.
     """
-    if (model := find(lake, model_id)) is None:
-        raise LakeError(f"No model {model_id} in {lake.uri}; `flywheel status` lists the models.")
+    model = known(lake, model_id)
     if (inside := _relative(lake, model.path)) != model.path:
         with suppress(FileNotFoundError):
             lake.fetch(inside)

@@ -5,7 +5,7 @@ from typing import Any
 
 from storage.evidence import Comparison
 from storage.lake import Lake
-from storage.registry import Model, get
+from storage.registry import Model, known
 from tasks.report import tables
 
 LORA = ("finetuning_type", "learning_rate", "num_train_epochs", "max_steps", "lora_r", "lora_alpha", "beta", "seed")
@@ -22,7 +22,7 @@ def model_card(lake: Lake, model_id: str) -> str:
     Raises:
         LakeError: no such model.
     """
-    model = get(lake, model_id)
+    model = known(lake, model_id)
     verdicts = [found for found in tables.verdicts(lake) if found.model == model_id]
     parts = [
         f"---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags: [flywheel, {model.stage}]\n---",
