@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prefect import flow
 
 from configs.settings import Settings
-from flows.runs import Run, base_model, collected, current, emptied
+from flows.runs import Run, base_model, check_models, collected, current, emptied
 from storage.lake import Lake
 from storage.maintain import is_emptied
 from storage.registry import Model
@@ -31,6 +31,7 @@ def curate(settings: Settings) -> list[Snapshot]:
     """
     lake = Lake(settings.lake)
     base_model(lake, settings)  # a missing model is said before anything is spent
+    check_models(settings)
     collect(lake, settings.collect)
     run = current(lake, settings)
     return curate_batches(lake, run, settings) if run else []

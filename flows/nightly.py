@@ -9,7 +9,7 @@ from configs.settings import Settings
 from flows.artifacts import publish_artifacts
 from flows.curate import curate_batches, synthesize_batch
 from flows.evaluate import compare
-from flows.runs import base_model, current, finish
+from flows.runs import base_model, check_models, current, finish
 from flows.train import train_stages
 from storage import registry
 from storage.lake import Lake
@@ -47,6 +47,7 @@ def flywheel(settings: Settings) -> RunResult:
     """
     lake = Lake(settings.lake)
     base_model(lake, settings)  # a missing model is said before anything is spent
+    check_models(settings)
     collect(lake, settings.collect)
     run = current(lake, settings, unfinished=True)
     if run is None:

@@ -18,6 +18,7 @@ from storage.publish import publish
 from storage.registry import Decision, Model
 from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
+from tasks.lm.embed import embedding_folder
 from tasks.lm.load import load_tokenizer, resolve
 from tasks.lm.template import template_hash
 
@@ -99,6 +100,19 @@ def base_model(lake: Lake, settings: Settings) -> Model:
     )
     registry.register(lake, model, batch="base")
     return model
+
+
+def check_models(settings: Settings) -> None:
+    """See that the models that rows are scored by are there, before anything is spent.
+
+    Raises:
+        EmbeddingError: minilm is not installed.
+        MissingModelError: another model cannot be found.
+    """
+    if settings.score.embedding_model is not None and settings.score.embedding_endpoint is None:
+        embedding_folder(settings.score.embedding_model)
+    if settings.score.toxicity_model is not None:
+        resolve(settings.score.toxicity_model)
 
 
 def collected(batch: str) -> Snapshot:
