@@ -11,6 +11,7 @@ from tasks.export.gguf import KINDS, ExportError, write_gguf
 from tasks.export.modelfile import modelfile
 from tasks.lm.load import load_tokenizer
 from tasks.report.card import model_card
+from tasks.train.job import RESULT
 
 MOST_DIVERGENCE = {"f16": 0.001, "q8_0": 0.05}
 """Nats per token; q8_0 stays below 0.01 as a rule, and a wrong rotation or a lost tensor costs more than 1."""
@@ -42,7 +43,7 @@ def export(
     source = Path(registry.get(lake, name).path)
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(source.iterdir()):
-        if file.is_file():
+        if file.is_file() and file.name != RESULT:  # which shows rows that it was trained on
             shutil.copy2(file, folder / file.name)
     (folder / "README.md").write_text(model_card(lake, name), encoding="utf-8")
     found = {kind: _gguf(source, folder / f"{name}-{kind}.gguf", kind) for kind in kinds}

@@ -7,7 +7,6 @@ prints `begin`, then a line of JSON: seconds, peak_gb.
 """
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -90,7 +89,9 @@ def begin() -> None:
 
 
 def done(seconds: float) -> None:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # not ru_maxrss, which begins with the memory of the process that started this one
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**20
     sys.stdout.write(json.dumps({"seconds": seconds, "peak_gb": peak}) + "\n")
 
 

@@ -15,10 +15,12 @@ from tests.tiny_model import make_tiny_model
 def test_the_champion_is_exported_and_loads(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     path = make_tiny_model(tmp_path / "model")
+    (path / "training.json").write_text('{"samples": ["what a user said"]}')
     register(lake, Model("base-1", "lm", "base", str(path), "t"), batch="base")
     decide(lake, Decision("base-1", None, "promote", ["The first one."]), batch="base")
     found = export(lake, tmp_path / "out", kinds=["f16"])
     assert abs(found["f16"].divergence) < 1e-4
+    assert not (tmp_path / "out" / "training.json").exists()
     assert "# base-1" in (tmp_path / "out" / "README.md").read_text()
     assert "FROM ./base-1-f16.gguf" in (tmp_path / "out" / "Modelfile").read_text()
     assert load(tmp_path / "out").template_hash == load(path).template_hash
