@@ -153,7 +153,8 @@ def _settings(folder: Path, model: str, size: Size) -> Settings:
             ]
         },
         "split": {"holdout_share": 0.25},
-        "score": {"max_tokens": 256},
+        "score": {"max_tokens": 256, "ifd": True},
+        "mix": {"select": {"thresholds": [{"score": "ifd", "most": 1.0}]}},  # the question must help to tell the answer
         "synthesize": {"enabled": False},
         "train": {"cpt": {"enabled": False}, "sft": size.train, "dpo": {"enabled": False}},
         "evaluate": {"samples": 4, "max_new_tokens": 32, "max_tokens": 256},
