@@ -15,6 +15,11 @@ class ScoreSettings(Section):
     perplexity: bool = Field(default=True, description="Score by the base model's loss.")
     ifd: bool = Field(default=False, description="Also score how much the prompt helps the answer; needs perplexity.")
     reward: bool = Field(default=True, description="Train a small reward head on the feedback and score by it.")
+    reward_model: str | None = Field(
+        default=None,
+        description="A reward model (sequence classification) to score by instead: a folder or a hub name. A reward is "
+        "the sigmoid of its output.",
+    )
     min_feedback: int = Field(default=40, ge=2, description="Labels that the reward head needs at least.")
     max_tokens: int = Field(default=256, ge=16, description="Tokens of a conversation that are scored.")
     token_budget: int = Field(default=4096, ge=64, description="Tokens, padding included, of one forward pass.")

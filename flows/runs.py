@@ -111,8 +111,9 @@ def check_models(settings: Settings) -> None:
     """
     if settings.score.embedding_model is not None and settings.score.embedding_endpoint is None:
         embedding_folder(settings.score.embedding_model)
-    if settings.score.toxicity_model is not None:
-        resolve(settings.score.toxicity_model)
+    for name in (settings.score.toxicity_model, settings.score.reward_model):
+        if name is not None:
+            resolve(name)
 
 
 def collected(batch: str) -> Snapshot:

@@ -54,6 +54,7 @@ SCORES: Mapping[str, pl.DataType] = {
     "scored_by": pl.String(),  # digest of the text and of all that the model's scores above depend on
     "toxicity": pl.Float64(),  # probability that the text is toxic; null without a model for it
     "judged_by": pl.String(),  # digest of the text and of the model that toxicity is from
+    "rewarded_by": pl.String(),  # the same of a reward model; null where the reward is the head's
 }
 
 

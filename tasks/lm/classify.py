@@ -1,7 +1,7 @@
-"""Texts under a sequence-classification model: how likely each is what the model was trained to find."""
+"""Texts and answers under a sequence-classification model: how likely each is what the model was trained to find."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from transformers.utils import logging as transformers_logging
 from storage.progress import progress
 from tasks.lm.likelihood import length_batches, padded
 from tasks.lm.load import resolve
+from tasks.lm.template import TemplateError, encode
 
 log = logging.getLogger(__name__)
+PAD = 0  # where neither model nor tokenizer names a token to pad with
 MULTI_LABEL = "multi_label_classification"
 
 
@@ -39,7 +41,10 @@ def load_classifier(name_or_path: str) -> Classifier:
     cuda = torch.cuda.is_available()
     dtype = torch.bfloat16 if cuda else torch.float32
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
-    return Classifier(model.to("cuda" if cuda else "cpu").eval(), AutoTokenizer.from_pretrained(folder), folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if model.config.pad_token_id is None:  # by it a decoder tells where each text of a batch ends
+        model.config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else PAD
+    return Classifier(model.to("cuda" if cuda else "cpu").eval(), tokenizer, folder)
 
 
 def probabilities(
@@ -58,15 +63,60 @@ def probabilities(
         max_tokens: of a text.
         token_budget: tokens of a batch, padding included.
     """
-    model, tokenizer = classifier.model, classifier.tokenizer
-    most = min(max_tokens, getattr(model.config, "max_position_embeddings", None) or max_tokens)
-    encoded = [tokenizer(text, truncation=True, max_length=most)["input_ids"] for text in texts]
-    found = np.full(len(texts), np.nan)
+    most = _most(classifier, max_tokens)
+    encoded = [classifier.tokenizer(text, truncation=True, max_length=most)["input_ids"] for text in texts]
+    return _classified(classifier, encoded, label, token_budget)
+
+
+def rewards(
+    classifier: Classifier,
+    conversations: Sequence[Sequence[Mapping[str, Any]]],
+    *,
+    max_tokens: int,
+    token_budget: int = 4096,
+) -> np.ndarray:
+    """How good a reward model finds the answer that each conversation ends with (n, 0 to 1; not a number without one).
+
+    The sigmoid of its output: in the model of Bradley and Terry (1952) the probability that the answer is preferred to
+    one of reward 0.
+
+    Args:
+        classifier: a model of one output (or with a label "reward"), with a chat template of its own.
+        conversations: lists of messages; what is too long loses the beginning of its prompt.
+        max_tokens: of a conversation.
+        token_budget: tokens of a batch, padding included.
+
+    Raises:
+        TemplateError: the model has no chat template, or it refuses every conversation.
+    """
+    encoded: list[list[int]] = []
+    error: TemplateError | None = None
+    most = _most(classifier, max_tokens)
+    answered = [bool(messages) and messages[-1]["role"] == "assistant" for messages in conversations]
+    for messages, has_answer in zip(conversations, answered, strict=True):
+        try:
+            encoded.append(encode(classifier.tokenizer, messages, most).input_ids if has_answer else [])
+        except TemplateError as refusal:
+            encoded.append([])
+            error = refusal
+    if error is not None and not any(encoded):
+        raise error
+    found = _classified(classifier, encoded, "reward", token_budget)
+    return np.where([bool(ids) for ids in encoded], found, np.nan)
+
+
+def _most(classifier: Classifier, max_tokens: int) -> int:
+    return min(max_tokens, getattr(classifier.model.config, "max_position_embeddings", None) or max_tokens)
+
+
+def _classified(classifier: Classifier, encoded: Sequence[list[int]], label: str, token_budget: int) -> np.ndarray:
+    model, pad = classifier.model, classifier.model.config.pad_token_id
+    found = np.full(len(encoded), np.nan)
     batches = list(length_batches([len(ids) for ids in encoded], token_budget))
     with torch.inference_mode():
         for batch in progress(batches, len(batches), f"score: {label}", "batches"):
             rows = [encoded[at] for at in batch]
-            ids = padded(rows, tokenizer.pad_token_id or 0).to(model.device)
+            ids = padded(rows, pad).to(model.device)
             mask = padded([[1] * len(row) for row in rows], 0).to(model.device)
             found[batch] = _of_label(model, model(input_ids=ids, attention_mask=mask).logits.float().cpu(), label)
     return found

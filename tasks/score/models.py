@@ -1,6 +1,7 @@
 """All scores that models give the rows of a batch; each text once per model, and a model is loaded when needed."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import polars as pl
 from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.snapshot import digest
-from tasks.lm.classify import load_classifier, probabilities
+from tasks.lm.classify import load_classifier, probabilities, rewards
 from tasks.lm.load import LanguageModel, load, model_identity, resolve, without_weights
 from tasks.score.by_model import score_by_model
 from tasks.score.resume import in_parts
@@ -36,9 +37,13 @@ def model_scores(
         seed: of the reward head.
     """
     known = lake.read("curated", batch=batch, step="score").collect()
-    likelihood = _likelihood(lake, rows, known, folder, batch, settings, model, seed)
-    toxicity = _toxicity(rows, known, folder, settings) if settings.toxicity_model else None
-    return [scores for scores in (likelihood, toxicity) if scores is not None]
+    found = [_likelihood(lake, rows, known, folder, batch, settings, model, seed)]
+    if settings.toxicity_model:
+        found.append(_toxicity(rows, known, folder, settings))
+    if settings.reward_model:
+        found = [None if scores is None else scores.drop("reward", strict=False) for scores in found]
+        found.append(_reward(rows, known, folder, settings))
+    return [scores for scores in found if scores is not None]
 
 
 def _likelihood(
@@ -55,7 +60,8 @@ def _likelihood(
     def open_model() -> LanguageModel:
         return load(model)
 
-    head = reward_head(lake, batch, model, open_model, settings, seed) if settings.reward else None
+    own = settings.reward and settings.reward_model is None
+    head = reward_head(lake, batch, model, open_model, settings, seed) if own else None
     if head is None and not settings.perplexity:
         return None
 
@@ -84,11 +90,43 @@ def _toxicity(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: S
         )
         return pl.DataFrame({"toxicity": found}).fill_nan(None)
 
-    identity = digest(model_identity(resolve(name)), str(settings.max_tokens))
+    return _once(rows, known, folder, ("toxicity", "judged_by"), _identity(name, settings), judge)
+
+
+def _reward(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: ScoreSettings) -> pl.DataFrame:
+    name = str(settings.reward_model)
+    open_classifier = cache(lambda: load_classifier(name))
+
+    def judge(part: pl.DataFrame, _label: str) -> pl.DataFrame:
+        found = rewards(
+            open_classifier(),
+            part["messages"].to_list(),
+            max_tokens=settings.max_tokens,
+            token_budget=settings.token_budget,
+        )
+        return pl.DataFrame({"reward": found}).fill_nan(None)
+
+    return _once(rows, known, folder, ("reward", "rewarded_by"), _identity(name, settings), judge)
+
+
+def _identity(name: str, settings: ScoreSettings) -> str:
+    return digest(model_identity(resolve(name)), str(settings.max_tokens))
+
+
+def _once(
+    rows: pl.DataFrame,
+    known: pl.DataFrame,
+    folder: Path,
+    columns: tuple[str, str],
+    identity: str,
+    judge: Callable[[pl.DataFrame, str], pl.DataFrame],
+) -> pl.DataFrame:
+    """A score and the column with its key: what has that key is taken over, the rest judged, part by part."""
+    score, key = columns
     keyed = rows.select("id", "messages", key=_keys(identity, rows))
-    before = known.select("toxicity", key="judged_by").drop_nulls("key")
+    before = known.select(score, key=key).drop_nulls("key")
     found = reuse(keyed, before, lambda some: in_parts(some.drop("key"), folder, identity, judge))
-    return found.with_columns(judged_by=keyed["key"])
+    return found.with_columns(keyed["key"].alias(key))
 
 
 def _keys(identity: str, rows: pl.DataFrame) -> pl.Series:

@@ -51,7 +51,7 @@ def word_vectors(texts: pl.Series, seed: int) -> np.ndarray:
     counts = csr_array((np.ones(len(rows)), (rows, buckets)), shape=(len(texts), BUCKETS))
     having = np.bincount(counts.indices, minlength=BUCKETS)
     useful = (having > 1) & (having <= max(2, COMMON * len(texts)))
-    weights = np.where(useful, np.log(len(texts) / np.maximum(having, 1)), 0.0)
+    weights = np.where(useful, np.log(max(len(texts), 1) / np.maximum(having, 1)), 0.0)
     counts.data = (1 + np.log(counts.data)) * weights[counts.indices]
     rank = min(DIMENSIONS, len(texts) - 1, int(useful.sum()) - 1)
     if rank < 1:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertModel
+from transformers import BertConfig, BertForSequenceClassification, BertModel, LlamaForSequenceClassification
 
 from configs.load import SettingsError, parse
 from configs.settings import ScoreSettings
@@ -14,6 +14,7 @@ from storage.lake import Lake
 from tasks.lm import embed as embedding
 from tasks.lm.classify import load_classifier, probabilities
 from tasks.lm.embed import EmbeddingError, embedding_folder
+from tasks.lm.template import encode
 from tasks.score import models, resume
 from tasks.score.domains import with_domains
 from tests.tasks.score.test_score_task import scored, talk
@@ -116,6 +117,24 @@ def test_toxicity_is_the_probability_of_the_toxic_label(tmp_path: Path, classifi
         with torch.no_grad():
             toxic = loaded.model(**ids).logits.softmax(1)[0, 1]
         assert found[id]["toxicity"] == pytest.approx(float(toxic), abs=1e-5)
+
+
+def test_a_reward_model_judges_the_answer_that_a_conversation_ends_with(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "tiny")
+    torch.manual_seed(3)
+    LlamaForSequenceClassification.from_pretrained(folder, num_labels=1).save_pretrained(folder)
+    lake = Lake(str(tmp_path / "lake"))
+    settings = OFF.model_copy(update={"reward_model": str(folder), "max_tokens": 512})
+    unanswered = talk("q") | {"messages": talk("q")["messages"][:1]}
+    found = scored(lake, "/no/such/model", [talk("a"), talk("b", answer="Much longer " * 30), unanswered], [], settings)
+    loaded = load_classifier(str(folder))
+    for name, answer in (("a", talk("a")["messages"][1]["content"]), ("b", "Much longer " * 30)):
+        ids = encode(loaded.tokenizer, talk(name, answer=answer)["messages"], 512).input_ids
+        with torch.no_grad():
+            logit = loaded.model(torch.tensor([ids])).logits[0, 0]
+        assert found[name]["reward"] == pytest.approx(float(logit.sigmoid()), abs=1e-5)
+    assert found["a"]["reward"] != found["b"]["reward"]
+    assert found["q"]["reward"] is None
 
 
 def test_a_model_of_one_output_speaks_by_its_sigmoid(tmp_path: Path) -> None:
