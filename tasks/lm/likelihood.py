@@ -12,8 +12,10 @@ from tasks.lm.devices import each_batch
 from tasks.lm.load import LanguageModel
 from tasks.lm.template import Encoded
 
-HEAD_ROWS = 1024
-"""Positions whose logits exist at a time: with a vocabulary of 150,000 that is 0.6 GB, not one per padded token."""
+HEAD_ROWS = 256
+"""Positions whose logits exist at a time: with a vocabulary of 150,000 that is 0.15 GB, not one per padded token."""
+ALIKE = 0.9
+"""A batch's shortest row is at least that share of its longest: the rest would be padding."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,10 @@ def length_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[i
     for index in sorted(range(len(lengths)), key=lambda at: (-lengths[at], at)):
         if lengths[index] == 0:
             break
-        if batch and lengths[batch[0]] * (len(batch) + 1) > token_budget:
-            yield batch
+        longest = lengths[batch[0] if batch else index]
+        if longest * (len(batch) + 1) > token_budget or lengths[index] < ALIKE * longest:
+            if batch:
+                yield batch
             batch = []
         batch.append(index)
     if batch:
