@@ -8,6 +8,7 @@ Source: Delta protocol, "Transaction Identifiers" (https://github.com/delta-io/d
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -19,6 +20,7 @@ from storage.lake import Lake, LakeError
 from storage.snapshot import Snapshot, digest, fingerprint
 from storage.tables import TABLES
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 ATTEMPTS = 20
 ROWS = 65_536  # that are in memory at a time when a file is written; the default is a million
@@ -104,18 +106,16 @@ def run_step(
     if done is not None and published(lake, "books", step=step, batch=batch, key=key) is not None:
         log.info("%s: batch %s is done already", step, batch)
         return done
-    for _ in range(ATTEMPTS):
-        erased = state(lake)
+
+    def once() -> tuple[StepOutput, dict[str, Snapshot]]:
         output = work()
         output.books.check(step)
         frames = {"books": output.books.frame(), **output.sides, table: output.main}
-        snapshots = {name: publish(lake, name, rows, step=step, batch=batch, key=key) for name, rows in frames.items()}
-        if state(lake) == erased:
-            break
-        log.info("%s: somebody was erased meanwhile: once more, without them", step)
-        withdraw(lake, frames, step=step, batch=batch)
-    else:
-        raise LakeError(f"{step}: somebody was erased again and again while it worked; run it again.")
+        return output, {
+            name: publish(lake, name, rows, step=step, batch=batch, key=key) for name, rows in frames.items()
+        }
+
+    output, snapshots = undisturbed(lake, step, once, lambda made: withdraw(lake, made[1], step=step, batch=batch))
     parts = ", ".join(f"{count:,} {name}" for name, count in output.books.out.items() if count)
     log.info("%s: %s rows in%s", step, f"{output.books.rows_in:,}", f" -> {parts}" if parts else "")
     return snapshots[table]
@@ -156,6 +156,28 @@ def publish(lake: Lake, table: str, rows: pl.DataFrame, *, step: str, batch: str
             continue
         return Snapshot(table=table, step=step, batch=batch, version=delta.version(), fingerprint=key)
     raise LakeError(f"Table {table}: {ATTEMPTS} commits in a row were overtaken by other writers; run it again.")
+
+
+def undisturbed(lake: Lake, step: str, work: Callable[[], T], undo: Callable[[T], None]) -> T:
+    """What `work` published while nobody was erased; when somebody was, it is undone and done again.
+
+    Args:
+        lake: where erasures are written.
+        step: its name, for the log.
+        work: publishes something.
+        undo: takes it back.
+
+    Raises:
+        LakeError: somebody was erased every time.
+    """
+    for _ in range(ATTEMPTS):
+        before = state(lake)
+        made = work()
+        if state(lake) == before:
+            return made
+        log.info("%s: somebody was erased meanwhile: once more, without them", step)
+        undo(made)
+    raise LakeError(f"{step}: somebody was erased again and again while it worked; run it again.")
 
 
 def withdraw(lake: Lake, tables: Iterable[str], *, step: str, batch: str) -> None:

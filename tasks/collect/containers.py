@@ -87,7 +87,8 @@ def container(file: File) -> Container | None:
 def opened(file: File, compression: str | None) -> IO[bytes]:
     """The file's bytes, unpacked."""
     plain = file.system.open(file.uri, "rb")
-    return pa.CompressedInputStream(plain, compression) if compression else plain  # type: ignore[no-any-return]
+    stream: IO[bytes] = pa.CompressedInputStream(plain, compression) if compression else plain
+    return stream
 
 
 def whole_lines(file: File, start: int, limit: int) -> int:

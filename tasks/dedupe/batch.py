@@ -46,8 +46,8 @@ class Batch:
 
     def release_keys(self) -> None:
         """Give the memory of the keys back; who needs them again reads them from their file."""
-        if isinstance(self.keys, np.memmap):
-            self.keys._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        if isinstance(self.keys.base, mmap.mmap):
+            self.keys.base.madvise(mmap.MADV_DONTNEED)
 
     def packed(self) -> pl.DataFrame:
         """meta, keys and sketch of every row as the `signatures` table holds them."""

@@ -11,9 +11,9 @@ import json
 import polars as pl
 
 from configs.settings import EvaluateSettings
+from storage.columns import MESSAGES
 from storage.lake import Lake
 from storage.snapshot import digest
-from storage.tables import MESSAGES
 
 ITEM = pl.Schema(
     {

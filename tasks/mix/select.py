@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from configs.quality import SelectSettings
+from storage.columns import SCORES
 from storage.lake import Lake
 from storage.snapshot import digest
-from storage.tables import SCORES
 from tasks.mix.rules import score_rules
 from tasks.mix.spread import limited, spread, user_share
 

@@ -8,9 +8,8 @@ from prefect import task
 from pydantic import BaseModel, ConfigDict
 
 from configs.settings import MixSettings, StageSettings
-from storage.erasures import state
 from storage.lake import Lake
-from storage.publish import Books, publish, withdraw
+from storage.publish import Books, publish, undisturbed, withdraw
 from storage.snapshot import Snapshot, fingerprint
 from tasks.mix.mixture import Mixed, make_mixture
 
@@ -56,43 +55,32 @@ def mix(
         model: folder of the model to be trained.
         seed: the sample follows from it.
     """
-    while True:
-        erased = state(lake)
-        mixture = _mix(lake, stage, batch, settings, stage_settings, model, seed)
-        if state(lake) == erased:
-            return mixture
-        log.info("mix %s: somebody was erased meanwhile: once more, without them", stage)
-        if mixture.snapshot is not None:
-            withdraw(lake, ("mixtures", "manifests"), step=mixture.snapshot.step, batch=mixture.snapshot.batch)
-
-
-def _mix(
-    lake: Lake,
-    stage: str,
-    batch: str,
-    settings: MixSettings,
-    stage_settings: StageSettings,
-    model: str,
-    seed: int,
-) -> Mixture:
-    made = make_mixture(lake, stage, batch, settings, stage_settings.max_length, model, seed)
-    books = Books(made.rows_in, {"mixed": made.rows.height, **made.dropped}, _facts(made))
     step = f"mix_{stage}"
-    books.check(step)
-    key = fingerprint(step, [settings, stage_settings], [], made.id)
-    publish(lake, "books", books.frame(), step=step, batch=batch, key=key)
-    _report(made, stage)
-    tokens = int(made.manifest["trained_tokens"])
-    if made.new < settings.min_rows:
-        reason = f"{made.new} new rows, fewer than mix.min_rows = {settings.min_rows}: they wait for the next batch"
-        log.info("%s is skipped: %s", stage, reason)
-        return Mixture(stage=stage, snapshot=None, reason=reason, rows=made.rows.height, trained_tokens=tokens)
 
-    manifest = {"id": made.id, "stage": stage, "rows": made.rows.height, "trained_tokens": tokens}
-    line = pl.DataFrame([manifest | {"manifest": json.dumps(made.manifest, sort_keys=True)}])
-    publish(lake, "manifests", line, step=step, batch=made.id, key=made.id)
-    snapshot = publish(lake, "mixtures", made.rows, step=step, batch=made.id, key=made.id)
-    return Mixture(stage=stage, snapshot=snapshot, reason=None, rows=made.rows.height, trained_tokens=tokens)
+    def work() -> Mixture:
+        made = make_mixture(lake, stage, batch, settings, stage_settings.max_length, model, seed)
+        books = Books(made.rows_in, {"mixed": made.rows.height, **made.dropped}, _facts(made))
+        books.check(step)
+        key = fingerprint(step, [settings, stage_settings], [], made.id)
+        publish(lake, "books", books.frame(), step=step, batch=batch, key=key)
+        _report(made, stage)
+        tokens = int(made.manifest["trained_tokens"])
+        if made.new < settings.min_rows:
+            reason = f"{made.new} new rows, fewer than mix.min_rows = {settings.min_rows}: they wait for the next batch"
+            log.info("%s is skipped: %s", stage, reason)
+            return Mixture(stage=stage, snapshot=None, reason=reason, rows=made.rows.height, trained_tokens=tokens)
+
+        manifest = {"id": made.id, "stage": stage, "rows": made.rows.height, "trained_tokens": tokens}
+        line = pl.DataFrame([manifest | {"manifest": json.dumps(made.manifest, sort_keys=True)}])
+        publish(lake, "manifests", line, step=step, batch=made.id, key=made.id)
+        snapshot = publish(lake, "mixtures", made.rows, step=step, batch=made.id, key=made.id)
+        return Mixture(stage=stage, snapshot=snapshot, reason=None, rows=made.rows.height, trained_tokens=tokens)
+
+    def undo(mixture: Mixture) -> None:
+        if mixture.snapshot is not None:
+            withdraw(lake, ("mixtures", "manifests"), step=step, batch=mixture.snapshot.batch)
+
+    return undisturbed(lake, f"mix {stage}", work, undo)
 
 
 def _facts(made: Mixed) -> dict[str, float]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from storage.columns import CONVERSATION, MESSAGES
 from storage.lake import Lake
 from storage.snapshot import Snapshot
-from storage.tables import CONVERSATION, MESSAGES
 
 COLUMNS = ("id", *CONVERSATION, "origin")
 TEXTS = ("preferred", "rejected", "comment")

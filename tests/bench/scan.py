@@ -18,11 +18,11 @@ import polars as pl
 from pyarrow.fs import FileSystem, copy_files
 
 from configs.settings import CollectSettings, MaintainSettings, Source
+from storage.columns import CONVERSATION
 from storage.lake import Lake
 from storage.maintain import maintain
 from storage.publish import publish
 from storage.snapshot import digest
-from storage.tables import CONVERSATION
 from tasks.collect.run import collect_new
 from tasks.text.conversation import prompt
 from tests.bench._counting_s3 import SERVED

@@ -8,13 +8,14 @@ import polars as pl
 import pytest
 
 from storage import erasures
+from storage.columns import MESSAGES
 from storage.lake import Lake
 from storage.lineage import descent, models_with
 from storage.publish import Books, StepOutput, publish, run_step
 from storage.registry import Model, register
 from storage.rewrite import drop, rewrite
 from storage.snapshot import digest
-from storage.tables import MESSAGES, STATISTICS, TABLES
+from storage.tables import STATISTICS, TABLES
 from tests.rows import write
 
 MARKER = "marker-of-somebody"
