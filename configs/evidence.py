@@ -1,0 +1,35 @@
+"""What is measured, and what must be proven before a model serves: evaluation and promotion."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from configs.section import Section
+
+
+class EvaluateSettings(Section):
+    """Step 9: champion against challenger on the same items."""
+
+    max_items: int = Field(default=2000, ge=1, description="Held-out items per metric, the same every time.")
+    samples: int = Field(default=8, ge=0, description="Held-out prompts that both models answer for the report.")
+    max_new_tokens: int = Field(default=128, ge=8, description="Length of such an answer.")
+    max_tokens: int = Field(default=1024, ge=16, description="Tokens of an item that are scored.")
+
+
+class PromoteSettings(Section):
+    """Step 10: promote only what is proven better."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="One-sided confidence of the lower bound.")
+    resamples: int = Field(default=10_000, ge=100, description="Bootstrap resamples, by conversation.")
+    min_items: int = Field(default=10, ge=2, description="Fewer held-out conversations decide nothing: hold.")
+    max_forgetting: float = Field(default=0.05, ge=0, description="Nats per token that general loss may rise.")
+    max_total_forgetting: float = Field(default=0.1, ge=0, description="The same, against the lake's first model.")
+    min_agreement: float = Field(
+        default=0.98, ge=0, le=1, description="Least share of tokens on which merged model and adapter agree."
+    )
+    repeated_nights: Literal["spend", "ignore"] = Field(
+        default="spend",
+        description="spend: with every challenger that failed, the next one must be surer, so that the chance of a "
+        "champion to fall to one that is no better stays below 1 - confidence however many nights it serves. "
+        "ignore: every night is tested as if it were the only one.",
+    )
