@@ -4,10 +4,11 @@ A section belongs to the step of its name. Sections are small, because a step's 
 is not in it cannot change the output. Lists of models instead of dicts keep the UI's form usable.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from configs import aliases
 from configs.evidence import EvaluateSettings as EvaluateSettings
 from configs.evidence import PromoteSettings as PromoteSettings
 from configs.privacy import NameEngine as NameEngine
@@ -25,6 +26,7 @@ from configs.sources import Format as Format
 from configs.sources import Source as Source
 from configs.synthesis import SynthesizeSettings as SynthesizeSettings
 from configs.training import KtoSettings as KtoSettings
+from configs.training import LaunchSettings as LaunchSettings
 from configs.training import StageSettings as StageSettings
 from configs.training import TrainSettings as TrainSettings
 
@@ -71,6 +73,8 @@ class MaintainSettings(Section):
 
 class Settings(Section):
     """A flywheel: where it lies, which model it improves, and how each step works."""
+
+    other_names: ClassVar = aliases.SETTINGS
 
     lake: str = Field(default="lake", description="Folder or object-store URI of all tables, models and reports.")
     seed: int = Field(default=17, ge=0, description="Every random choice follows from it.")

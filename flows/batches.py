@@ -1,14 +1,25 @@
 """Which batches are still to be worked through. Without Prefect and models: the command asks before it loads them."""
 
+from typing import Any
+
 from configs.settings import Settings
 from storage.lake import Lake
 from storage.snapshot import digest
+
+HOW_ONLY: dict[str, Any] = {
+    "lake": True,
+    "collect": True,
+    "engine": True,
+    "maintain": True,
+    "train": {"launch": True, "report_to": True, "deployments": True, "gpu_slots": True},
+}
+"""Settings that say where and by what the work is done."""
 
 
 def settings_hash(settings: Settings) -> str:
     """What decides whether a finished batch would come out differently: not where input and lake lie, nor what works
     on them or keeps them."""
-    return digest(settings.model_dump_json(exclude={"lake", "collect", "engine", "maintain"}))
+    return digest(settings.model_dump_json(exclude=HOW_ONLY))
 
 
 def collected_batches(lake: Lake) -> list[str]:

@@ -49,12 +49,18 @@ def _lora(**options: Any) -> Callable[[StageSettings], PeftConfig]:
         return LoraConfig(
             r=settings.lora_r,
             lora_alpha=settings.lora_alpha,
-            target_modules=settings.lora_target,
+            lora_dropout=settings.lora_dropout,
+            target_modules=_targets(settings),
             task_type="CAUSAL_LM",
             **options,
         )
 
     return config
+
+
+def _targets(settings: StageSettings) -> str | list[str]:
+    """PEFT wants this one name as a text."""
+    return "all-linear" if settings.lora_target == ("all-linear",) else list(settings.lora_target)
 
 
 def _ia3(_: StageSettings) -> PeftConfig:
