@@ -197,11 +197,11 @@ TABLES: Mapping[str, Table] = {
     "mixtures": Table(
         "What a training reads, row by row; `batch` is the mixture's id.",
         {
-            "stage": pl.String(),  # cpt | sft | dpo
+            "stage": pl.String(),  # as in the settings
             "source": pl.String(),
             "text": pl.String(),
             "prompt": MESSAGES,
-            "completion": MESSAGES,
+            "completion": MESSAGES,  # what is learned; where the model answers itself, a reference, if there is one
             "chosen": MESSAGES,
             "rejected": MESSAGES,
             "tokens": pl.Int64(),

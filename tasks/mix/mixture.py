@@ -15,22 +15,10 @@ from tasks.lm.load import load_tokenizer
 from tasks.lm.template import template_hash
 from tasks.mix.baselines import compare
 from tasks.mix.rip import rip
-from tasks.mix.select import conversations, judgements
+from tasks.mix.select import JUDGED, PAIRS, conversations, judgements
 from tasks.mix.share import Part, take
-from tasks.mix.views import (
-    Tokens,
-    answer_view,
-    conversation_texts,
-    judged_texts,
-    label_view,
-    make_views,
-    pair_view,
-    text_view,
-)
+from tasks.mix.views import VIEWS, Tokens, conversation_texts, judged_texts, make_views
 
-VIEWS = {"cpt": text_view, "sft": answer_view, "dpo": pair_view, "kto": label_view}
-JUDGED = ("dpo", "kto")
-"""Stages that learn from preferences."""
 EXAMPLES = 3
 """Rows that the manifest names for each rule."""
 
@@ -63,7 +51,7 @@ def make_mixture(
 
     Args:
         lake: where the tables are.
-        stage: cpt, sft, dpo or kto.
+        stage: one of VIEWS.
         batch: the newest batch that counts.
         settings: rules and shares.
         max_length: tokens of a row at most.
@@ -82,7 +70,7 @@ def make_mixture(
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
     poor, rip_notes = (
         rip(lake, texts.join(views, on="id", how="semi"), settings.select.rip)
-        if stage == "dpo"
+        if stage in PAIRS
         else (refused.clear(), {})
     )
     taken, parts = take(views.join(poor, on="id", how="anti", maintain_order="left"), settings)

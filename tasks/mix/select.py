@@ -12,6 +12,14 @@ from storage.snapshot import digest
 from tasks.mix.rules import score_rules
 from tasks.mix.spread import limited, spread, user_share
 
+ANSWERS = ("sft", "distill")
+"""Stages that learn the last answer of a conversation."""
+PROMPTS = ("grpo", "rloo")
+"""Stages that answer prompts themselves, and are told how good that was."""
+PAIRS = ("dpo", "orpo", "reward")
+"""Stages that learn from a better and a worse answer."""
+JUDGED = (*PAIRS, "kto")
+"""Stages that learn from preferences."""
 KEPT = ["id", "batch", "part", "source", "order"]
 POOL = 2
 """Rows whose embeddings are compared, as a multiple of those that a mixture takes at most."""
@@ -41,11 +49,11 @@ def until(rows: pl.LazyFrame, batch: str) -> pl.LazyFrame:
 
 
 def conversations(lake: Lake, stage: str, batch: str, settings: SelectSettings, most: int, seed: int) -> Candidates:
-    """Curated rows for continued pre-training (documents, and all of the general set) or for fine-tuning.
+    """Curated rows: documents and all of the general set for continued pre-training, else conversations.
 
     Args:
         lake: where the tables are.
-        stage: cpt or sft.
+        stage: cpt, or one of ANSWERS or PROMPTS.
         batch: the newest batch that counts.
         settings: the rules.
         most: rows of each part that are taken at most.
@@ -54,7 +62,8 @@ def conversations(lake: Lake, stage: str, batch: str, settings: SelectSettings, 
     wanted = pl.col("kind") == "conversation"
     if stage == "cpt":
         wanted = (pl.col("kind") == "document") | (pl.col("domain") == "general")
-    rules = score_rules(settings, answers=stage == "sft")
+    answers = stage in ANSWERS
+    rules = score_rules(settings, answers=answers)
     part = (
         pl.when(pl.col("domain") == "general")
         .then(pl.lit("general"))
@@ -69,9 +78,7 @@ def conversations(lake: Lake, stage: str, batch: str, settings: SelectSettings, 
         .join(_users(lake), on="id", how="left")
         .join(_said(lake, batch), on="id", how="left")
         .with_columns(pl.col("edited", "disliked").fill_null(False))
-        .with_columns(
-            reason=_reason(rules, settings, answers=stage == "sft"), reviewed=pl.col("decision").eq_missing("keep")
-        )
+        .with_columns(reason=_reason(rules, settings, answers=answers), reviewed=pl.col("decision").eq_missing("keep"))
         .with_columns(ruled_out=pl.any_horizontal(rule.fill_null(False) for rule in rules.values()))
         .collect()
     )
@@ -82,7 +89,7 @@ def conversations(lake: Lake, stage: str, batch: str, settings: SelectSettings, 
 
 
 def judgements(lake: Lake, stage: str, batch: str, settings: SelectSettings, most: int, seed: int) -> Candidates:
-    """Preferences: pairs of answers for dpo, single answers with a label for kto; the same judgement once.
+    """Preferences: single answers with a label for kto, pairs of answers for the others; the same judgement once.
 
     Pairs that the model sampled itself (best_of_n) answer prompts of users and are only compared with each other: the
     cap on synthetic text, which is there to be imitated, does not concern them.

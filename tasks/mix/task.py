@@ -48,7 +48,7 @@ def mix(
 
     Args:
         lake: where the tables are.
-        stage: cpt, sft, dpo or kto.
+        stage: one of `tasks.mix.views.VIEWS`.
         batch: the newest batch that counts; the books of the step are written under it.
         settings: which rows, and how many.
         stage_settings: of the stage; its `max_length` bounds a row.

@@ -1,4 +1,4 @@
-"""From chosen rows to what a trainer reads: text, prompt and completion, or prompt, chosen and rejected."""
+"""From chosen rows to what a trainer reads: text, prompt (and completion), or prompt, chosen and rejected."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,14 @@ from storage.lake import Lake
 from storage.progress import progress
 from storage.tables import TABLES
 from tasks.lm.template import TemplateError, encode, is_document, render
-from tasks.mix.select import until
+from tasks.mix.select import ANSWERS, PAIRS, PROMPTS, until
 from tasks.text.contamination import contaminated
 from tasks.text.conversation import dialogue, user_text
 
 View = dict[str, Any]
 """The columns of a mixture that a stage reads, with `tokens` and `trained_tokens`."""
+ASKING = ("user", "tool")
+"""Whose turn an answer follows."""
 LEFT_OUT = {"id": pl.String(), "reason": pl.String()}
 
 
@@ -36,6 +38,11 @@ class Tokens:
         encoded = encode(self.tokenizer, messages, self.max_length + 1)
         return len(encoded.input_ids), sum(encoded.answer)
 
+    def of_prompt(self, messages: list[Mapping[str, Any]]) -> int:
+        """Tokens of a prompt with the opening of the answer."""
+        text = render(self.tokenizer, messages, generation=True)
+        return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
 
 def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their messages, the answer that somebody wrote instead, and the answers somebody disliked.
@@ -45,14 +52,20 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
     """
     curated = until(lake.read("curated"), batch)
     rows = candidates.lazy().join(curated.select("id", "messages"), on="id", how="left", maintain_order="left")
-    said = until(lake.read("preferences"), batch).filter(pl.col("kind") == "pair")
+    preferences = until(lake.read("preferences"), batch)
+    said = preferences.filter(pl.col("kind") == "pair")
     by_target = pl.col("target_id").alias("id")
     edits = said.filter(pl.col("origin") == "edit").sort("id").group_by(by_target).agg(edit=pl.col("chosen").last())
-    worse = said.filter(pl.col("origin") != "best_of_n").group_by(by_target).agg("rejected")
-    if stage == "sft":
-        rows = rows.join(edits, on="id", how="left", maintain_order="left")
-        rows = rows.join(worse, on="id", how="left", maintain_order="left")
-    return _marked(lake, batch, rows.collect(), "messages", ["edit"] if stage == "sft" else [])
+    worse = [said.filter(pl.col("origin") != "best_of_n").select(by_target, "rejected")]
+    if stage == "cpt":
+        return _marked(lake, batch, rows.collect(), "messages", [])
+    if stage in PROMPTS:  # their answers are no targets, whatever `drop_thumbs_down` says, and would be bad references
+        disliked = preferences.filter(pl.col("kind") == "label", ~pl.col("label"))
+        worse.append(disliked.select(by_target, rejected="chosen"))
+    rows = rows.join(edits, on="id", how="left", maintain_order="left")
+    rejected = pl.concat(worse).group_by("id").agg("rejected")
+    rows = rows.join(rejected, on="id", how="left", maintain_order="left")
+    return _marked(lake, batch, rows.collect(), "messages", ["edit"])
 
 
 def judged_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
@@ -112,6 +125,27 @@ def answer_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
     return _counted(messages[:-1], {"completion": completion}, tokens)
 
 
+def prompt_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
+    """Learning by trying: the prompt; its answer, unless somebody disliked it, is a reference to compare with.
+
+    What will be trained on nobody knows before the model has written it: the prompt's tokens stand for it.
+    """
+    messages = row["messages"]
+    answered = bool(messages) and messages[-1]["role"] == "assistant"
+    prompt = messages[:-1] if answered else messages
+    if not prompt or prompt[-1]["role"] not in ASKING:
+        return "no_prompt"
+    answer = row["edit"] or (messages[-1]["content"] if answered else None)
+    reference = None if not answer or not answer.strip() or answer in (row["rejected"] or ()) else [_answer(answer)]
+    try:
+        count = tokens.of_prompt(prompt)
+    except TemplateError:
+        return "template_refuses"
+    if count > tokens.max_length:
+        return "too_long"
+    return {"prompt": prompt, "completion": reference, "tokens": count, "trained_tokens": count}
+
+
 def pair_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
     """Preference optimisation: the same prompt with a better and a worse answer."""
     if not row["prompt"]:
@@ -125,6 +159,16 @@ def label_view(row: Mapping[str, Any], tokens: Tokens) -> View | str:
     if not row["prompt"]:
         return "no_prompt"
     return _counted(row["prompt"], {"chosen" if row["label"] else "rejected": [_answer(row["chosen"])]}, tokens)
+
+
+VIEWS: Mapping[str, Callable[[Mapping[str, Any], Tokens], View | str]] = {
+    "cpt": text_view,
+    **dict.fromkeys(ANSWERS, answer_view),
+    **dict.fromkeys(PROMPTS, prompt_view),
+    **dict.fromkeys(PAIRS, pair_view),
+    "kto": label_view,
+}
+"""What each stage reads of a row, or the reason why it cannot."""
 
 
 def _counted(prompt: list[Any], answers: dict[str, list[dict[str, Any]]], tokens: Tokens) -> View | str:

@@ -33,6 +33,7 @@ RULES: Mapping[str, str] = {
     "in_holdout": "gives away a part of the sealed holdout",
     "too_long": "longer than max_length",
     "no_answer": "no answer to learn",
+    "no_prompt": "no prompt to answer",
     "no_difference": "both answers read the same",
     "repeated": "the same judgement again",
     "contradicted": "liked by one, disliked by another",
@@ -92,7 +93,7 @@ def _selection(lake: Lake, manifest: Mapping[str, Any]) -> Selection:
     dropped, notes = manifest.get("dropped", {}), manifest.get("notes", {})
     examples: Mapping[str, Sequence[str]] = manifest.get("examples", {})
     wanted = [name for rule, names in examples.items() if rule not in HIDDEN for name in names]
-    texts = _judged(lake, wanted) if manifest["stage"] in {"dpo", "kto"} else _conversations(lake, wanted)
+    texts = _conversations(lake, wanted) | _judged(lake, wanted)
     rules = [
         Rule(
             name.replace("_", " "),
