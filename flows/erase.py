@@ -28,9 +28,9 @@ from tasks.collect.batch import user_hash
 from tasks.collect.forget import Names, unreadable
 from tasks.collect.http.forget import blank, erased_lines
 from tasks.dedupe.index import remove_stale
+from tasks.inference.journal import forget as forget_requests
 from tasks.report.page import write as write_report
 from tasks.scrub.memory import conversation_keys
-from tasks.synthesize.journal import forget as forget_requests
 from tasks.train.job import RESULT, without_samples
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from configs.settings import SynthesizeSettings
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

@@ -10,12 +10,12 @@ import polars as pl
 from configs.settings import SynthesizeSettings
 from storage.registry import Model
 from storage.snapshot import digest
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
 from tasks.lm.generate import Completion
 from tasks.lm.load import load
 from tasks.lm.reward import RewardHead, answer_rewards
 from tasks.lm.template import Message, encode
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
 from tasks.synthesize.method import assistant, request_seed, sampling
 from tasks.synthesize.pairs import choose_pair
 from tasks.synthesize.rows import table_frame

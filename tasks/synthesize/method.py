@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from configs.settings import SynthesizeSettings
 from storage.snapshot import digest
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Failure, Outcome, Sampling
+from tasks.inference.client import Client
+from tasks.inference.engine import Failure, Outcome, Sampling
 
 Turn = Mapping[str, Any]
 ROUND = 64

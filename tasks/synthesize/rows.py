@@ -12,8 +12,8 @@ import polars as pl
 from storage.lake import Lake
 from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
+from tasks.inference.engine import Sampling
 from tasks.lm.template import clean_messages
-from tasks.synthesize.engine import Sampling
 from tasks.synthesize.method import Draft, Dropped, Seed, Seeds
 from tasks.text.conversation import last_answer
 from tasks.text.language import UNKNOWN, detect

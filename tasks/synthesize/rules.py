@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from dataclasses import replace
 
+from tasks.inference.engine import Failure, Outcome
 from tasks.lm.generate import Completion
-from tasks.synthesize.engine import Failure, Outcome
 from tasks.synthesize.novelty import words
 
 MIN_WORDS, MAX_WORDS = 3, 150

@@ -14,11 +14,11 @@ from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.registry import Model
 from storage.snapshot import Snapshot
+from tasks.inference.client import Budget, Client
+from tasks.inference.engines import open_engine
+from tasks.inference.journal import open_journal
 from tasks.lm.reward import newest_reward_head
 from tasks.synthesize.best_of_n import pair_rows, sample_answers
-from tasks.synthesize.client import Budget, Client
-from tasks.synthesize.engines import open_engine
-from tasks.synthesize.journal import open_journal
 from tasks.synthesize.method import sampling
 from tasks.synthesize.methods import METHODS
 from tasks.synthesize.rows import Origin, empty, read_seeds, sample_ids, synthetic_rows, train_conversations

@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from configs.settings import SynthesizeSettings
+from tasks.inference.client import Client
+from tasks.inference.endpoint import connect
+from tasks.inference.engine import Request, Sampling
+from tasks.inference.engines import open_engine
+from tasks.inference.journal import open_journal
+from tasks.inference.server import serve, vllm_command
+from tasks.inference.supervise import descendants
 from tasks.lm.load import resolve
-from tasks.synthesize.client import Client
-from tasks.synthesize.endpoint import connect
-from tasks.synthesize.engine import Request, Sampling
-from tasks.synthesize.engines import open_engine
-from tasks.synthesize.journal import open_journal
-from tasks.synthesize.server import serve, vllm_command
-from tasks.synthesize.supervise import descendants
 from tests.bench._table import show
-from tests.tasks.synthesize import fake_server
-from tests.tasks.synthesize.scripted_api import scripted_api
-from tests.tasks.synthesize.test_journal import KILLED_HALFWAY, REQUESTS, SAMPLING
-from tests.tasks.synthesize.test_server import running
+from tests.tasks.inference import fake_server
+from tests.tasks.inference.scripted_api import scripted_api
+from tests.tasks.inference.test_journal import KILLED_HALFWAY, REQUESTS, SAMPLING
+from tests.tasks.inference.test_server import running
 
 PYTHON = Path(".venv-vllm/bin/python")
 LENGTH = 512  # tokens of prompt and answer

@@ -18,8 +18,8 @@ from flows.trace import as_tree, trace
 from storage.lake import Lake
 from storage.maintain import maintain
 from storage.registry import champion
+from tasks.inference.journal import open_journal
 from tasks.lm.generate import Completion
-from tasks.synthesize.journal import open_journal
 from tests.e2e.marker import places_with
 from tests.flows.small import small_settings
 from tests.tiny_model import make_tiny_model

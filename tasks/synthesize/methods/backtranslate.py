@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pydantic import BaseModel, Field
 
 from configs.settings import SynthesizeSettings
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
+from tasks.inference.structured import parse, schema_of
 from tasks.synthesize.method import (
     Draft,
     Dropped,
@@ -26,7 +27,6 @@ from tasks.synthesize.method import (
 )
 from tasks.synthesize.passages import passage
 from tasks.synthesize.rules import bad_instruction, unusable
-from tasks.synthesize.structured import parse, schema_of
 
 LEAST = 4  # of 5
 

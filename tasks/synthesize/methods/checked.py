@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
 from configs.settings import SynthesizeSettings
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

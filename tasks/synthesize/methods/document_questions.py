@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from configs.settings import SynthesizeSettings
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
+from tasks.inference.structured import parse, schema_of
 from tasks.synthesize.method import (
     Draft,
     Dropped,
@@ -28,7 +29,6 @@ from tasks.synthesize.method import (
 from tasks.synthesize.novelty import words
 from tasks.synthesize.passages import passage
 from tasks.synthesize.rules import bad_answer, bad_instruction, unusable
-from tasks.synthesize.structured import parse, schema_of
 
 GROUNDED = 0.6  # share of the answer's words that are the passage's
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 
 from configs.settings import SynthesizeSettings
+from tasks.inference.client import Client
+from tasks.inference.engine import Outcome, Request
 from tasks.synthesize.answering import Idea, answer_ideas
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Outcome, Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

@@ -7,8 +7,8 @@ Source: Ding et al., "UltraChat", 2023 (https://arxiv.org/abs/2305.14233), and X
 from collections.abc import Iterator
 
 from configs.settings import SynthesizeSettings
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

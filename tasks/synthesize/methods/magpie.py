@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from configs.settings import SynthesizeSettings
+from tasks.inference.client import Client
+from tasks.inference.engine import EngineError, Request
 from tasks.lm.load import load_tokenizer
 from tasks.lm.template import TemplateError, render
 from tasks.synthesize.answering import Idea, answer_ideas
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import EngineError, Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

@@ -7,9 +7,9 @@ text-to-persona and then persona-to-instruction.
 from collections.abc import Iterator
 
 from configs.settings import SynthesizeSettings
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
 from tasks.synthesize.answering import Idea, answer_ideas
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

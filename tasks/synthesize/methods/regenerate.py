@@ -7,8 +7,8 @@ much as the model that answers is better: set synthesize.endpoints to one that i
 from collections.abc import Iterator
 
 from configs.settings import SynthesizeSettings
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Request
+from tasks.inference.client import Client
+from tasks.inference.engine import Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from configs.settings import SynthesizeSettings
+from tasks.inference.client import Client
+from tasks.inference.engine import Failure, Outcome, Request
 from tasks.synthesize.answering import Idea, answer_ideas
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import Failure, Outcome, Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

@@ -7,8 +7,8 @@ counts only if it is in the language that was asked for, which `tasks.synthesize
 from collections.abc import Iterator
 
 from configs.settings import SynthesizeSettings
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import EngineError, Outcome, Request
+from tasks.inference.client import Client
+from tasks.inference.engine import EngineError, Outcome, Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.inference.engine import Failure
 from tasks.lm.generate import Completion
-from tasks.synthesize.engine import Failure
 from tasks.synthesize.novelty import Pool, common_subsequence, rouge_l, words
 from tasks.synthesize.pairs import MAX_LENGTH_RATIO, Pair, choose_pair
 from tasks.synthesize.rules import bad_answer, bad_instruction, repetition, unusable, whole, whole_sentences

@@ -6,15 +6,15 @@ import re
 import pytest
 
 from configs.settings import SynthesizeSettings
+from tasks.inference.client import Client
+from tasks.inference.engine import EngineError
+from tasks.inference.journal import open_journal
+from tasks.inference.structured import parse
 from tasks.lm.generate import Completion
-from tasks.synthesize.client import Client
-from tasks.synthesize.engine import EngineError
-from tasks.synthesize.journal import open_journal
 from tasks.synthesize.method import Draft, Dropped, Seed, Seeds
 from tasks.synthesize.methods import METHODS
 from tasks.synthesize.methods.checked import result_of
 from tasks.synthesize.methods.document_questions import grounding
-from tasks.synthesize.structured import parse
 from tests.tiny_model import make_tiny_model
 
 SYSTEM = {"role": "system", "content": "You are the assistant of Quillbay."}

@@ -14,11 +14,11 @@ from storage.publish import publish
 from storage.registry import Model, register
 from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
+from tasks.inference.engine import EngineError
 from tasks.lm.load import load
 from tasks.lm.reward import RewardHead
-from tasks.synthesize.engine import EngineError
 from tasks.synthesize.task import synthesize, synthesize_pairs
-from tests.tasks.synthesize.scripted_api import scripted_api
+from tests.tasks.inference.scripted_api import scripted_api
 from tests.tiny_model import make_tiny_model
 
 THINGS = ["invoice", "printer", "calendar", "password", "backup", "template", "webhook", "notebook", "table", "export"]
@@ -231,7 +231,7 @@ def test_nothing_to_start_from(lake, tiny_model):
 
 def test_mistakes_in_the_settings_are_one_sentence(lake):
     curated = curate(lake, [curated_row(number) for number in range(9)])
-    with pytest.raises(EngineError, match=r"synthesize\.endpoints names no address"):
+    with pytest.raises(EngineError, match=r"its endpoints name no address"):
         synthesize.fn(lake, "b", "x", [curated], SynthesizeSettings(engine="openai"), 17)
     with pytest.raises(EngineError, match="make vllm-cpu"):
         synthesize.fn(lake, "b", "x", [curated], SynthesizeSettings(engine="vllm", vllm_python="no/python"), 17)

@@ -12,13 +12,13 @@ from configs.settings import SynthesizeSettings
 from storage.lake import Lake
 from storage.publish import publish
 from storage.tables import TABLES
+from tasks.inference.client import Client
+from tasks.inference.engines import open_engine
+from tasks.inference.journal import open_journal
+from tasks.inference.supervise import descendants
 from tasks.lm.load import MissingModelError, resolve
-from tasks.synthesize.client import Client
-from tasks.synthesize.engines import open_engine
-from tasks.synthesize.journal import open_journal
-from tasks.synthesize.supervise import descendants
 from tasks.synthesize.task import make_rows
-from tests.tasks.synthesize.test_server import running
+from tests.tasks.inference.test_server import running
 
 PYTHON = Path(".venv-vllm/bin/python")
 THINGS = ["a notebook", "a table", "the calendar", "a backup", "an invoice", "the password", "a template", "a webhook"]

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tasks.inference.client import Budget, Client
+from tasks.inference.endpoint import connect
+from tasks.inference.engine import Failure, Request, Sampling
+from tasks.inference.journal import open_journal
 from tasks.lm.generate import Completion
-from tasks.synthesize.client import Budget, Client
-from tasks.synthesize.endpoint import connect
-from tasks.synthesize.engine import Failure, Request, Sampling
-from tasks.synthesize.journal import open_journal
-from tests.tasks.synthesize.scripted_api import scripted_api
+from tests.tasks.inference.scripted_api import scripted_api
 
 SAMPLING = Sampling(max_new_tokens=16, temperature=0.5, top_p=0.9)
 REQUESTS = [Request(({"role": "user", "content": f"question {number}"},), seed=number) for number in range(40)]
@@ -19,10 +19,10 @@ REQUESTS = [Request(({"role": "user", "content": f"question {number}"},), seed=n
 KILLED_HALFWAY = """
 import os, signal, sys
 from pathlib import Path
-from tasks.synthesize.client import Client
-from tasks.synthesize.endpoint import connect
-from tasks.synthesize.journal import open_journal
-from tests.tasks.synthesize.test_journal import REQUESTS, SAMPLING
+from tasks.inference.client import Client
+from tasks.inference.endpoint import connect
+from tasks.inference.journal import open_journal
+from tests.tasks.inference.test_journal import REQUESTS, SAMPLING
 
 class Halfway(Client):
     def _note(self, key, outcome):

@@ -1,4 +1,4 @@
-"""What methods ask through: an engine with a journal, and a count of what was asked."""
+"""What steps ask through: an engine with a journal, and a count of what was asked."""
 
 import json
 import logging
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from storage.progress import progress
 from storage.snapshot import digest
+from tasks.inference.engine import Engine, Failure, Outcome, Request, Sampling
+from tasks.inference.journal import Journal
 from tasks.lm.generate import Completion
 from tasks.lm.template import clean_messages
-from tasks.synthesize.engine import Engine, Failure, Outcome, Request, Sampling
-from tasks.synthesize.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class Client:
-    """Asks an engine for what the journal does not have yet, within a budget."""
+    """Asks an engine for what the journal does not have yet, within a budget; `step` is what the log calls it."""
 
     engine: Engine
     journal: Journal
     budget: Budget = Budget()
     usage: Usage = field(default_factory=Usage)
+    step: str = "synthesize"
 
     def ask(self, requests: Sequence[Request], sampling: Sampling, label: str) -> list[Outcome]:
         """The outcome of each request, in their order. Completions are journaled one by one as they finish.
@@ -64,13 +65,13 @@ class Client:
         if missing:
             order = list(missing)
             answers = self.engine.generate(self._affordable(missing.values()), sampling)
-            for position, outcome in progress(answers, len(order), f"synthesize: {label}", "requests"):
+            for position, outcome in progress(answers, len(order), f"{self.step}: {label}", "requests"):
                 self._note(order[position], outcome)
                 outcomes[order[position]] = outcome
         over = Failure("the budget is spent")
         if unsent := sum(key not in outcomes for key in missing):
             self.usage.unsent += unsent
-            log.warning("synthesize: the budget is spent: %s requests were not sent", f"{unsent:,}")
+            log.warning("%s: the budget is spent: %s requests were not sent", self.step, f"{unsent:,}")
         return [outcomes.get(key, over) for key in keys]
 
     def _affordable(self, requests: Iterable[Request]) -> Iterator[Request]:
@@ -89,7 +90,7 @@ class Client:
             self.usage.tokens += outcome.tokens
         else:
             self.usage.failed += 1
-            log.warning("synthesize: a request was given up: %s", outcome.reason)
+            log.warning("%s: a request was given up: %s", self.step, outcome.reason)
 
 
 def _key(identity: str, request: Request, sampling: Sampling) -> str:

@@ -16,9 +16,9 @@ from typing import Any
 import anyio.from_thread
 import httpx
 
+from tasks.inference.engine import EngineError, Failure, Outcome, Request, Sampling
 from tasks.lm.generate import Completion
 from tasks.lm.template import clean_messages
-from tasks.synthesize.engine import EngineError, Failure, Outcome, Request, Sampling
 
 log = logging.getLogger(__name__)
 FIRST_WAIT = 0.5  # seconds; doubles with every further try
@@ -44,6 +44,7 @@ class Endpoint:
         identity: see `Engine`.
         folder: see `Engine`.
         key: sent as a bearer token.
+        section: of the settings that name it, for errors.
         in_flight: requests that wait for an answer at a time.
         timeout: seconds that one try may take.
         retries: further tries after 429, 5xx, a timeout or an answer that cannot be read.
@@ -54,6 +55,7 @@ class Endpoint:
     identity: str
     folder: Path | None = None
     key: str | None = None
+    section: str = "synthesize"
     in_flight: int = 64
     timeout: float = 600
     retries: int = 6
@@ -122,7 +124,7 @@ class Endpoint:
         if response.status_code in REFUSED:
             raise EngineError(
                 f"{url} refuses requests for model {self.model} ({response.status_code}: {response.text[:200]}): "
-                "check synthesize.endpoints, endpoint_model and the key in key_variable."
+                f"check {self.section}.endpoints, endpoint_model and the key in key_variable."
             )
         if response.status_code in {408, 409, 429} or response.status_code >= 500:
             raise RetryError(f"status {response.status_code}", _retry_after(response))
@@ -148,30 +150,33 @@ class Endpoint:
         }
 
 
-def connect(urls: Sequence[str], *, model: str | None, key: str | None, **limits: Any) -> Endpoint:
+def connect(
+    urls: Sequence[str], *, model: str | None, key: str | None, section: str = "synthesize", **limits: Any
+) -> Endpoint:
     """An engine on servers that already run.
 
     Args:
         urls: their addresses, ending in /v1.
         model: what they call the model; None takes the first one they list.
         key: sent as a bearer token.
+        section: of the settings that name them, for errors.
         limits: in_flight, timeout, retries of `Endpoint`.
 
     Raises:
         EngineError: a server does not answer, or serves no such model.
     """
     addresses = [url.rstrip("/") for url in urls]
-    listed = [_served(url, key) for url in addresses]
+    listed = [_served(url, key, section) for url in addresses]
     name = model or listed[0][0]
     for url, names in zip(addresses, listed, strict=True):
         if name not in names:
             raise EngineError(
-                f"{url} serves {', '.join(names[:5])}, not {name}: set synthesize.endpoint_model to one of them."
+                f"{url} serves {', '.join(names[:5])}, not {name}: set {section}.endpoint_model to one of them."
             )
-    return Endpoint(addresses, name, identity=name, key=key, **limits)
+    return Endpoint(addresses, name, identity=name, key=key, section=section, **limits)
 
 
-def _served(url: str, key: str | None) -> list[str]:
+def _served(url: str, key: str | None, section: str) -> list[str]:
     try:
         response = httpx.get(f"{url}/models", headers=_headers(key), timeout=30)
         response.raise_for_status()
@@ -179,7 +184,7 @@ def _served(url: str, key: str | None) -> list[str]:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         raise EngineError(
             f"No OpenAI-compatible API answers at {url}/models ({type(error).__name__}: {error}): "
-            "check synthesize.endpoints, and the key in the variable that key_variable names."
+            f"check {section}.endpoints, and the key in the variable that key_variable names."
         ) from error
     if not names:
         raise EngineError(f"{url} serves no model: start it with one.")

@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from configs.settings import SynthesizeSettings
+from configs.inference import InferenceSettings
 from storage.snapshot import digest
+from tasks.inference.endpoint import Endpoint, connect
+from tasks.inference.engine import Engine, EngineError, Outcome, Request, Sampling
+from tasks.inference.in_process import InProcess
+from tasks.inference.server import Server, serve, vllm_command
 from tasks.lm.generate import Completion
 from tasks.lm.load import load_tokenizer, resolve
 from tasks.lm.template import template_hash
-from tasks.synthesize.endpoint import Endpoint, connect
-from tasks.synthesize.engine import Engine, EngineError, Outcome, Request, Sampling
-from tasks.synthesize.in_process import InProcess
-from tasks.synthesize.server import Server, serve, vllm_command
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class OwnServer:
     folder: Path
     model: str
     identity: str
-    settings: SynthesizeSettings
+    settings: InferenceSettings
     stack: ExitStack = field(repr=False)
 
     @cached_property
@@ -48,7 +48,9 @@ class OwnServer:
         """See `Engine`."""
         server = self.server
         limits = _limits(self.settings)
-        endpoint = Endpoint([server.url], self.model, self.identity, self.folder, server.key, **limits)
+        endpoint = Endpoint(
+            [server.url], self.model, self.identity, self.folder, server.key, self.settings.section, **limits
+        )
         for position, outcome in endpoint.generate(requests, sampling):
             if not isinstance(outcome, Completion):
                 server.check()
@@ -56,7 +58,7 @@ class OwnServer:
 
 
 @contextmanager
-def open_engine(settings: SynthesizeSettings, model: str, *, on_policy: bool = False) -> Iterator[Engine]:
+def open_engine(settings: InferenceSettings, model: str, *, on_policy: bool = False) -> Iterator[Engine]:
     """The engine that the settings choose; whatever it started is ended with the block.
 
     Args:
@@ -75,6 +77,7 @@ def open_engine(settings: SynthesizeSettings, model: str, *, on_policy: bool = F
                 settings.endpoints,
                 model=settings.endpoint_model,
                 key=os.environ.get(settings.key_variable),
+                section=settings.section,
                 **_limits(settings),
             )
         else:
@@ -85,18 +88,18 @@ def open_engine(settings: SynthesizeSettings, model: str, *, on_policy: bool = F
                 if kind == "vllm"
                 else InProcess(folder, name, identity)
             )
-        log.info("synthesize: %s answers, by %s", engine.model, kind)
+        log.info("%s: %s answers, by %s", settings.section, engine.model, kind)
         yield engine
 
 
-def _choose(settings: SynthesizeSettings, *, on_policy: bool) -> str:
+def _choose(settings: InferenceSettings, *, on_policy: bool) -> str:
     kind = settings.engine
     if kind == "openai" and not settings.endpoints:
-        raise EngineError('synthesize.engine is "openai", but synthesize.endpoints names no address ending in /v1.')
+        raise EngineError(f'{settings.section}.engine is "openai", but its endpoints name no address ending in /v1.')
     if kind == "vllm" and not Path(settings.vllm_python).exists():
         raise EngineError(
-            f'synthesize.engine is "vllm", but there is no {settings.vllm_python}: build that environment '
-            "(`make vllm-cpu` does without a GPU) or set synthesize.vllm_python."
+            f'{settings.section}.engine is "vllm", but there is no {settings.vllm_python}: build that environment '
+            "(`make vllm-cpu` does without a GPU) or set vllm_python."
         )
     if kind in {"vllm", "transformers"}:
         return kind
@@ -105,7 +108,7 @@ def _choose(settings: SynthesizeSettings, *, on_policy: bool) -> str:
     return "vllm" if Path(settings.vllm_python).exists() else "transformers"
 
 
-def _limits(settings: SynthesizeSettings) -> dict[str, Any]:
+def _limits(settings: InferenceSettings) -> dict[str, Any]:
     return settings.model_dump(include={"in_flight", "timeout", "retries"})
 
 

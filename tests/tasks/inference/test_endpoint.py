@@ -8,11 +8,11 @@ import time
 
 import pytest
 
+from tasks.inference import endpoint
+from tasks.inference.endpoint import Endpoint, connect
+from tasks.inference.engine import EngineError, Failure, Request, Sampling
 from tasks.lm.generate import Completion
-from tasks.synthesize import endpoint
-from tasks.synthesize.endpoint import Endpoint, connect
-from tasks.synthesize.engine import EngineError, Failure, Request, Sampling
-from tests.tasks.synthesize.scripted_api import scripted_api
+from tests.tasks.inference.scripted_api import scripted_api
 
 SAMPLING = Sampling(max_new_tokens=16, temperature=0.5, top_p=0.9)
 

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 from storage.snapshot import digest
+from tasks.inference.engine import Outcome, Request, Sampling
 from tasks.lm.generate import generate
 from tasks.lm.load import LanguageModel, load
-from tasks.synthesize.engine import Outcome, Request, Sampling
 
 BATCH = 16
 
@@ -40,7 +40,7 @@ class InProcess:
                 top_p=sampling.top_p,
                 seed=int(digest(*(str(request.seed) for request in batch))[:8], 16),
                 batch_size=BATCH,
-                label="synthesize",
+                label="answers",
             )
             for completion in completions:
                 yield position, completion

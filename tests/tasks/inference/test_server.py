@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.synthesize import server as server_module
-from tasks.synthesize.engine import EngineError
-from tasks.synthesize.server import serve
-from tests.tasks.synthesize import fake_server
+from tasks.inference import server as server_module
+from tasks.inference.engine import EngineError
+from tasks.inference.server import serve
+from tests.tasks.inference import fake_server
 
 TREE = ("server", "engine", "worker", "fled")
 

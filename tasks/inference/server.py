@@ -19,8 +19,8 @@ from pathlib import Path
 
 import httpx
 
-from tasks.synthesize import supervise
-from tasks.synthesize.engine import EngineError
+from tasks.inference import supervise
+from tasks.inference.engine import EngineError
 
 log = logging.getLogger(__name__)
 GRACE = 10.0  # seconds that a server has to end by itself
@@ -33,7 +33,7 @@ class Server:
     """A server that is running.
 
     Args:
-        process: its supervisor (`tasks.synthesize.supervise`).
+        process: its supervisor (`tasks.inference.supervise`).
         url: its address, ending in /v1.
         key: the API key that it wants.
         tail: the newest lines of its log.
@@ -77,7 +77,7 @@ def vllm_command(python: str, folder: Path, name: str, *, max_model_len: int, ar
 def serve(command: Sequence[str], *, start_timeout: float) -> Iterator[Server]:
     """A server on a free port of this machine, healthy when the block begins and gone when it ends.
 
-    Whatever ends the block, and even when this process is killed, `tasks.synthesize.supervise` ends the whole tree.
+    Whatever ends the block, and even when this process is killed, `tasks.inference.supervise` ends the whole tree.
 
     Args:
         command: what starts it; `--host` and `--port` are added, and `VLLM_API_KEY` is set.
@@ -141,9 +141,7 @@ def _wait_healthy(server: Server, url: str, timeout: float) -> None:
                 return
         server.check()
         time.sleep(0.25)
-    raise EngineError(
-        f"The vLLM server was not healthy after {timeout:.0f} s (synthesize.start_timeout). {server.quote()}"
-    )
+    raise EngineError(f"The vLLM server was not healthy after {timeout:.0f} s (start_timeout). {server.quote()}")
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -1,0 +1,35 @@
+"""Which language model a step asks, and how: its engine, its server, and what may be spent."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from configs.section import Section
+
+
+class InferenceSettings(Section):
+    """What every section has whose step asks a language model for texts."""
+
+    section: ClassVar[str] = "synthesize"
+    """Where its settings stand in the file, for errors."""
+
+    engine: Literal["auto", "openai", "vllm", "transformers"] = Field(
+        default="auto",
+        description="auto: the endpoints if any are set, else vLLM if it is installed, else in process.",
+    )
+    endpoints: tuple[str, ...] = Field(
+        default=(), description="Addresses of OpenAI-compatible APIs of one model, ending in /v1."
+    )
+    endpoint_model: str | None = Field(default=None, description="Its name there; by default the first one listed.")
+    key_variable: str = Field(default="FLYWHEEL_API_KEY", description="Environment variable with the API key.")
+    in_flight: int = Field(default=64, ge=1, description="Requests that wait for an answer at a time.")
+    timeout: float = Field(default=600, gt=0, description="Seconds that one request may take.")
+    retries: int = Field(default=6, ge=0, description="Further tries after 429, 5xx, a timeout or a broken answer.")
+    budget_requests: int | None = Field(default=None, ge=0, description="Requests that one step may send.")
+    budget_tokens: int | None = Field(default=None, ge=0, description="Tokens that one step may have written.")
+    vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
+    vllm_arguments: tuple[str, ...] = Field(
+        default=(), description="More arguments of the vLLM server, such as --tensor-parallel-size=2"
+    )
+    max_model_len: int = Field(default=4096, ge=128, description="Tokens of prompt and answer that vLLM serves.")
+    start_timeout: float = Field(default=900, gt=0, description="Seconds until a vLLM server must be healthy.")
