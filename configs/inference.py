@@ -1,8 +1,8 @@
 """Which language model a step asks, and how: its engine, its server, and what may be spent."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.section import Section
 
@@ -27,9 +27,20 @@ class InferenceSettings(Section):
     retries: int = Field(default=6, ge=0, description="Further tries after 429, 5xx, a timeout or a broken answer.")
     budget_requests: int | None = Field(default=None, ge=0, description="Requests that one step may send.")
     budget_tokens: int | None = Field(default=None, ge=0, description="Tokens that one step may have written.")
+    budget_money: float | None = Field(
+        default=None, gt=0, description="What one step may spend, in the currency of the prices."
+    )
+    price_read: float = Field(default=0, ge=0, description="Price of a million tokens of prompts.")
+    price_written: float = Field(default=0, ge=0, description="Price of a million tokens of answers.")
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
     vllm_arguments: tuple[str, ...] = Field(
         default=(), description="More arguments of the vLLM server, such as --tensor-parallel-size=2"
     )
     max_model_len: int = Field(default=4096, ge=128, description="Tokens of prompt and answer that vLLM serves.")
     start_timeout: float = Field(default=900, gt=0, description="Seconds until a vLLM server must be healthy.")
+
+    @model_validator(mode="after")
+    def _money_has_prices(self) -> Self:
+        if self.budget_money is not None and not self.price_read and not self.price_written:
+            raise ValueError("budget_money limits nothing without price_read and price_written: set them, too.")
+        return self

@@ -3,12 +3,16 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from configs.inference import InferenceSettings
+from storage.lake import Lake
 from storage.progress import progress
 from storage.snapshot import digest
 from tasks.inference.engine import Engine, Failure, Outcome, Request, Sampling
-from tasks.inference.journal import Journal
+from tasks.inference.engines import open_engine
+from tasks.inference.journal import Journal, open_journal
 from tasks.lm.generate import Completion
 from tasks.lm.template import clean_messages
 
@@ -17,21 +21,45 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Usage:
-    """What was asked: requests sent, found in the journal, sent but not answered, not sent at all; tokens written."""
+    """What was asked: requests sent, found in the journal, sent but not answered, not sent at all; what that cost.
+
+    Tokens are those written, and money is in the currency of the prices.
+    """
 
     sent: int = 0
     reused: int = 0
     failed: int = 0
     unsent: int = 0
     tokens: int = 0
+    money: float = 0
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a step may spend: requests sent and tokens written; None is no limit."""
+    """What a step may spend; None is no limit.
+
+    Args:
+        requests: sent.
+        tokens: written.
+        money: for tokens read and written, at these prices.
+        price_read: of a million tokens read.
+        price_written: of a million tokens written.
+    """
 
     requests: int | None = None
     tokens: int | None = None
+    money: float | None = None
+    price_read: float = 0
+    price_written: float = 0
+
+    def cost(self, completion: Completion) -> float:
+        """What a completion costs."""
+        return (completion.prompt_tokens * self.price_read + completion.tokens * self.price_written) / 1e6
+
+    def allows(self, begun: int, usage: Usage) -> bool:
+        """Whether another request may be sent after `begun` ones."""
+        spent = ((self.requests, begun), (self.tokens, usage.tokens), (self.money, usage.money))
+        return all(limit is None or value < limit for limit, value in spent)
 
 
 @dataclass(frozen=True)
@@ -47,8 +75,8 @@ class Client:
     def ask(self, requests: Sequence[Request], sampling: Sampling, label: str) -> list[Outcome]:
         """The outcome of each request, in their order. Completions are journaled one by one as they finish.
 
-        When the budget is spent, no more is sent: the rest are failures. Tokens count when they are written, so what is
-        in flight then still comes on top.
+        When the budget is spent, no more is sent: the rest are failures. Tokens and money count when they are spent, so
+        what is in flight then still comes on top.
 
         Args:
             requests: what to ask.
@@ -77,8 +105,7 @@ class Client:
     def _affordable(self, requests: Iterable[Request]) -> Iterator[Request]:
         begun = self.usage.sent
         for request in requests:
-            enough = self.budget.requests is None or begun < self.budget.requests
-            if not enough or (self.budget.tokens is not None and self.usage.tokens >= self.budget.tokens):
+            if not self.budget.allows(begun, self.usage):
                 return
             begun += 1
             yield request
@@ -88,9 +115,37 @@ class Client:
         if isinstance(outcome, Completion):
             self.journal.add(key, outcome)
             self.usage.tokens += outcome.tokens
+            self.usage.money += self.budget.cost(outcome)
         else:
             self.usage.failed += 1
             log.warning("%s: a request was given up: %s", self.step, outcome.reason)
+
+
+@contextmanager
+def open_client(
+    lake: Lake, settings: InferenceSettings, model: str, *, on_policy: bool = False, step: str = "synthesize"
+) -> Iterator[Client]:
+    """What to ask through, with the lake's journal; whatever it started is ended with the block.
+
+    Args:
+        lake: whose finished requests are not asked again.
+        settings: which engine, and what may be spent.
+        model: folder or name of the model, for engines of our own.
+        on_policy: the answers must be this very model's: see `tasks.inference.engines.open_engine`.
+        step: what the log calls it.
+    """
+    budget = Budget(
+        settings.budget_requests,
+        settings.budget_tokens,
+        settings.budget_money,
+        settings.price_read,
+        settings.price_written,
+    )
+    with (
+        open_journal(lake.folder("work", "requests")) as journal,
+        open_engine(settings, model, on_policy=on_policy) as engine,
+    ):
+        yield Client(engine, journal, budget, step=step)
 
 
 def _key(identity: str, request: Request, sampling: Sampling) -> str:

@@ -200,10 +200,12 @@ def _completion(response: httpx.Response, request: Request) -> Completion:
         body = response.json()
         choice = body["choices"][0]
         text = choice["text"] if request.is_text else choice["message"]["content"]
+        usage = body.get("usage") or {}
         return Completion(
             text=str(text or "").strip(),
             finished=choice["finish_reason"] == "stop",
-            tokens=int((body.get("usage") or {}).get("completion_tokens") or 0),
+            tokens=int(usage.get("completion_tokens") or 0),
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RetryError(f"the answer is no completion ({type(error).__name__})") from error

@@ -21,11 +21,13 @@ class Completion:
         text: what the model wrote, without special tokens.
         finished: whether it ended its turn, rather than being cut at the most tokens.
         tokens: how many it wrote, the end of turn included.
+        prompt_tokens: how many it read, where somebody counts them.
     """
 
     text: str
     finished: bool
     tokens: int
+    prompt_tokens: int = 0
 
 
 def generate(

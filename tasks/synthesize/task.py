@@ -2,8 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import polars as pl
@@ -14,9 +13,7 @@ from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.registry import Model
 from storage.snapshot import Snapshot
-from tasks.inference.client import Budget, Client
-from tasks.inference.engines import open_engine
-from tasks.inference.journal import open_journal
+from tasks.inference.client import Client, open_client
 from tasks.lm.reward import newest_reward_head
 from tasks.synthesize.best_of_n import pair_rows, sample_answers
 from tasks.synthesize.method import sampling
@@ -43,7 +40,7 @@ def synthesize(
     target = f"{batch}-synthetic"
 
     def work() -> StepOutput:
-        with _client(lake, settings, model) as client:
+        with open_client(lake, settings, model) as client:
             return make_rows(lake, curated, target, settings, client, seed)
 
     return run_step(
@@ -78,7 +75,7 @@ def synthesize_pairs(lake: Lake, batch: str, model: Model, settings: SynthesizeS
             log.info("synthesize: no pairs: there is no reward head that could tell answers apart")
             return StepOutput(empty("preferences"), Books(len(ids), {"no_reward_head": len(ids)}))
         chosen = prompts.filter(pl.col("id").is_in(ids)).select("id", "messages").sort("id").collect()
-        with _client(lake, settings, model.path, on_policy=True) as client:
+        with open_client(lake, settings, model.path, on_policy=True) as client:
             candidates, unsound = sample_answers(chosen, settings, client, seed)
             facts = {**asdict(client.usage), **_prefixed("answers_", unsound)}
         rows, counts = pair_rows(candidates, model, *judge)
@@ -116,15 +113,6 @@ def make_rows(
     rows = pl.concat([empty("synthetic"), *(one.rows for one in made)])
     quarantine = pl.concat([empty("quarantine"), *(one.quarantine for one in made)])
     return StepOutput(rows, Books(counts.total(), counts, facts), {"quarantine": quarantine})
-
-
-@contextmanager
-def _client(lake: Lake, settings: SynthesizeSettings, model: str, *, on_policy: bool = False) -> Iterator[Client]:
-    with (
-        open_journal(lake.folder("work", "requests")) as journal,
-        open_engine(settings, model, on_policy=on_policy) as engine,
-    ):
-        yield Client(engine, journal, Budget(settings.budget_requests, settings.budget_tokens))
 
 
 def _prefixed(prefix: str, counts: Counter[str]) -> dict[str, int]:

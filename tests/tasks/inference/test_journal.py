@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tasks.inference.client import Budget, Client
 from tasks.inference.endpoint import connect
 from tasks.inference.engine import Failure, Request, Sampling
@@ -103,3 +105,17 @@ def test_a_spent_budget_ends_cleanly_and_a_larger_one_goes_on(tmp_path: Path):
         assert client.usage.reused == 10
         assert 40 <= client.usage.tokens <= 40 + 4 * 4
         assert len(api.asked) == 10 + client.usage.sent
+
+
+def test_money_is_counted_from_what_the_server_says_and_ends_the_step(tmp_path: Path):
+    body = (
+        b'{"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}], '
+        b'"usage": {"prompt_tokens": 1000, "completion_tokens": 100}}'
+    )
+    budget = Budget(money=0.02, price_read=2.0, price_written=10.0)  # so a request costs 0.003
+    with scripted_api(lambda *_: (200, body)) as api, open_journal(tmp_path) as journal:
+        client = Client(connect([api.url], model=None, key=None, in_flight=1), journal, budget)
+        client.ask(REQUESTS, SAMPLING, "test")
+        assert client.usage.money == pytest.approx(0.003 * client.usage.sent)
+        assert 7 <= client.usage.sent <= 9  # the seventh spends it; the next ones were on their way
+        assert len(api.asked) == client.usage.sent
