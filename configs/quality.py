@@ -20,6 +20,11 @@ class ScoreSettings(Section):
         description="A reward model (sequence classification) to score by instead: a folder or a hub name. A reward is "
         "the sigmoid of its output.",
     )
+    reward_endpoint: str | None = Field(
+        default=None,
+        description="vLLM server (ending in /v1) that serves reward_model, by that name: only its tokenizer is read "
+        "in this process.",
+    )
     min_feedback: int = Field(default=40, ge=2, description="Labels that the reward head needs at least.")
     max_tokens: int = Field(default=256, ge=16, description="Tokens of a conversation that are scored.")
     token_budget: int = Field(default=4096, ge=64, description="Tokens, padding included, of one forward pass.")
@@ -45,9 +50,11 @@ class ScoreSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _topics_need_embeddings(self) -> Self:
+    def _complete(self) -> Self:
         if self.topics_as_domains and self.embedding_model is None:
             raise ValueError("topics_as_domains needs embeddings: set score.embedding_model, for example to minilm")
+        if self.reward_endpoint is not None and self.reward_model is None:
+            raise ValueError("reward_endpoint needs score.reward_model: the model that is served there")
         return self
 
 

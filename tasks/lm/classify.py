@@ -89,20 +89,30 @@ def rewards(
     Raises:
         TemplateError: the model has no chat template, or it refuses every conversation.
     """
+    encoded = encode_answers(classifier.tokenizer, conversations, _most(classifier, max_tokens))
+    return _classified(classifier, encoded, "reward", token_budget)
+
+
+def encode_answers(
+    tokenizer: Any, conversations: Sequence[Sequence[Mapping[str, Any]]], max_tokens: int
+) -> list[list[int]]:
+    """The tokens by which a reward model judges the answer that each conversation ends with; none without an answer.
+
+    Raises:
+        TemplateError: the tokenizer has no chat template, or it refuses every conversation.
+    """
     encoded: list[list[int]] = []
     error: TemplateError | None = None
-    most = _most(classifier, max_tokens)
-    answered = [bool(messages) and messages[-1]["role"] == "assistant" for messages in conversations]
-    for messages, has_answer in zip(conversations, answered, strict=True):
+    for messages in conversations:
+        has_answer = bool(messages) and messages[-1]["role"] == "assistant"
         try:
-            encoded.append(encode(classifier.tokenizer, messages, most).input_ids if has_answer else [])
+            encoded.append(encode(tokenizer, messages, max_tokens).input_ids if has_answer else [])
         except TemplateError as refusal:
             encoded.append([])
             error = refusal
     if error is not None and not any(encoded):
         raise error
-    found = _classified(classifier, encoded, "reward", token_budget)
-    return np.where([bool(ids) for ids in encoded], found, np.nan)
+    return encoded
 
 
 def _most(classifier: Classifier, max_tokens: int) -> int:

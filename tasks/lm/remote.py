@@ -1,15 +1,15 @@
-"""Losses and embeddings from a vLLM server, over its OpenAI-compatible API, instead of from a model in this process.
+"""Losses, embeddings and rewards from a vLLM server, over its API, instead of from a model in this process.
 
-Losses are its `prompt_logprobs` (https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html), embeddings come
-from a server that runs a pooling model. Prompts are sent as tokens, so that what is scored is exactly what a model in
-this process would score.
+Losses are its `prompt_logprobs` (https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html), embeddings and
+rewards come from a server that runs a pooling model. Prompts are sent as tokens, so that what is scored is exactly what
+a model in this process would score.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -91,6 +91,35 @@ def remote_embeddings(endpoint: Endpoint, texts: Sequence[str], label: str) -> n
     _run(endpoint, ask, batches, label)
     vectors = np.array([found[at] for at in range(len(texts))], dtype=np.float32)
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def remote_rewards(endpoint: Endpoint, encoded: Sequence[Sequence[int]], label: str) -> np.ndarray:
+    """How good the server's reward model finds each answer (n, 0 to 1; not a number where there are no tokens).
+
+    Args:
+        endpoint: a server that classifies (https://docs.vllm.ai/en/stable/models/pooling_models/classify/); it applies
+            the sigmoid itself.
+        encoded: conversations by the tokenizer of its model.
+        label: what the progress line says.
+
+    Raises:
+        EndpointError: it cannot be reached, or its model has several outputs.
+    """
+    found = np.full(len(encoded), np.nan)
+
+    def ask(client: httpx.Client, model: str, batch: Sequence[int]) -> None:
+        body = {"model": model, "input": [list(encoded[at]) for at in batch]}
+        root = replace(endpoint, url=endpoint.url.removesuffix("/v1"))  # vLLM's own call, not one of OpenAI's
+        for at, row in zip(batch, _post(client, root, "classify", body)["data"], strict=True):
+            if len(row["probs"]) != 1:
+                raise EndpointError(
+                    f"{endpoint.setting}: {endpoint.url} serves a model of {len(row['probs'])} outputs; "
+                    "a reward model has one."
+                )
+            found[at] = row["probs"][0]
+
+    _run(endpoint, ask, list(length_batches([len(ids) for ids in encoded], TOKENS)), label)
+    return found
 
 
 def _sums(row: Encoded, figures: Sequence[Mapping[str, Mapping[str, float]] | None]) -> tuple[float, int, float, int]:

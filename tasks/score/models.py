@@ -10,8 +10,9 @@ import polars as pl
 from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.snapshot import digest
-from tasks.lm.classify import load_classifier, probabilities, rewards
-from tasks.lm.load import LanguageModel, load, model_identity, resolve, without_weights
+from tasks.lm.classify import encode_answers, load_classifier, probabilities, rewards
+from tasks.lm.load import LanguageModel, load, load_tokenizer, model_identity, resolve, without_weights
+from tasks.lm.remote import Endpoint, remote_rewards
 from tasks.score.by_model import score_by_model
 from tasks.score.resume import in_parts
 from tasks.score.reuse import reuse
@@ -98,12 +99,14 @@ def _reward(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: Sco
     open_classifier = cache(lambda: load_classifier(name))
 
     def judge(part: pl.DataFrame, _label: str) -> pl.DataFrame:
-        found = rewards(
-            open_classifier(),
-            part["messages"].to_list(),
-            max_tokens=settings.max_tokens,
-            token_budget=settings.token_budget,
-        )
+        conversations = part["messages"].to_list()
+        if settings.reward_endpoint is None:
+            most, budget = settings.max_tokens, settings.token_budget
+            found = rewards(open_classifier(), conversations, max_tokens=most, token_budget=budget)
+        else:
+            served = Endpoint(settings.reward_endpoint.rstrip("/"), "score.reward_endpoint", name)
+            encoded = encode_answers(load_tokenizer(name), conversations, settings.max_tokens)
+            found = remote_rewards(served, encoded, "score: reward")
         return pl.DataFrame({"reward": found}).fill_nan(None)
 
     return _once(rows, known, folder, ("reward", "rewarded_by"), _identity(name, settings), judge)

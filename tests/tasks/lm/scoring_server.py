@@ -1,8 +1,8 @@
-"""A real HTTP server that answers as vLLM does: true log-probabilities of prompts, and embeddings."""
+"""A real HTTP server that answers as vLLM does: log-probabilities of prompts, embeddings, what a classifier says."""
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,12 +15,21 @@ from tasks.lm.load import LanguageModel
 
 @dataclass
 class Scoring:
-    """What the server does, and what it saw: it fails so many requests first, and wants this key if it has one."""
+    """What the server does, and what it saw.
+
+    Args:
+        lm: whose losses it gives.
+        failures: so many requests fail first.
+        key: that it wants.
+        prompt_logprobs: whether it gives any.
+        judge: from tokens to the probabilities of a classifier.
+    """
 
     lm: LanguageModel
     failures: int = 0
     key: str | None = None
     prompt_logprobs: bool = True
+    judge: Callable[[list[int]], list[float]] | None = None
     paths: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,6 +57,8 @@ def serving(scoring: Scoring) -> Iterator[str]:
                 self._reply(200, {"choices": self._choices(body)[::-1]})
             elif self.path == "/v1/embeddings":
                 self._reply(200, {"data": [{"embedding": [float(len(text)), 1.0]} for text in body["input"]]})
+            elif self.path == "/classify" and scoring.judge is not None:
+                self._reply(200, {"data": [{"probs": scoring.judge(ids)} for ids in body["input"]]})
             else:
                 self._reply(404, {})
 

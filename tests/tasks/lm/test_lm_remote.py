@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import LlamaForSequenceClassification
 
 from configs.settings import ScoreSettings
 from storage.lake import Lake
 from tasks.lm import remote
+from tasks.lm.classify import load_classifier
 from tasks.lm.likelihood import likelihoods
 from tasks.lm.load import LanguageModel
-from tasks.lm.remote import Endpoint, EndpointError, remote_embeddings, remote_likelihoods
+from tasks.lm.remote import Endpoint, EndpointError, remote_embeddings, remote_likelihoods, remote_rewards
 from tasks.lm.template import Encoded, encode
 from tests.tasks.lm.scoring_server import Scoring, serving
 from tests.tasks.score.test_score_task import scored, talk
@@ -61,6 +64,39 @@ def test_embeddings_come_back_in_order_and_of_length_one(lm: LanguageModel) -> N
         found = remote_embeddings(Endpoint(url, "score.embedding_endpoint", "some"), texts, "test")
     assert np.linalg.norm(found, axis=1) == pytest.approx(1)
     assert found[:, 0] / found[:, 1] == pytest.approx(np.arange(1, 200))
+
+
+def test_rewards_over_http_are_those_of_the_model_in_this_process(
+    lm: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    LlamaForSequenceClassification.from_pretrained(lm.path, num_labels=1).save_pretrained(tmp_path / "model")
+    lm.tokenizer.save_pretrained(tmp_path / "model")
+    model = load_classifier(str(tmp_path / "model"))
+
+    def judge(ids: list[int]) -> list[float]:
+        with torch.no_grad():
+            return model.model(torch.tensor([ids])).logits[0].sigmoid().tolist()
+
+    unanswered = talk("q") | {"messages": talk("q")["messages"][:1]}
+    rows = [talk("a"), talk("b", answer="Much longer " * 9), unanswered]
+    local = ScoreSettings(perplexity=False, reward_model=str(model.folder), max_tokens=64)
+    here = scored(Lake(str(tmp_path / "a")), lm.path, rows, [], local)
+    monkeypatch.setattr("tasks.score.models.load_classifier", lambda _: pytest.fail("loads the weights"))
+    with serving(Scoring(lm, failures=1, judge=judge)) as url:
+        settings = local.model_copy(update={"reward_endpoint": url})
+        there = scored(Lake(str(tmp_path / "b")), lm.path, rows, [], settings)
+    assert {name: there[name]["reward"] for name in "ab"} == pytest.approx(
+        {name: here[name]["reward"] for name in "ab"}, rel=1e-5
+    )
+    assert here["a"]["reward"] != here["b"]["reward"]
+    assert there["q"]["reward"] is None
+
+
+def test_a_server_of_a_model_with_several_outputs_is_refused(lm: LanguageModel) -> None:
+    scoring = Scoring(lm, judge=lambda _: [0.2, 0.8])
+    with serving(scoring) as url, pytest.raises(EndpointError, match=r"score.reward_endpoint: .* 2 outputs"):
+        remote_rewards(Endpoint(url, "score.reward_endpoint", "tiny"), [[1, 2]], "test")
 
 
 def test_a_lake_is_scored_by_an_endpoint_without_the_weights(
