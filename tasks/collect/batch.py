@@ -16,11 +16,11 @@ from storage.publish import Books, StepOutput
 from storage.snapshot import digest
 from tasks.collect import rows as frames
 from tasks.collect.assemble import superseded
-from tasks.collect.files import File
 from tasks.collect.forget import leave_out_erased
 from tasks.collect.history import conversation_of, judged_before, known, known_feedback, late_targets, point_at
 from tasks.collect.intake import Intake, Judgement, Rejected, Row, read
 from tasks.collect.plan import Piece
+from tasks.records.files import File
 
 log = logging.getLogger(__name__)
 Pieces = Sequence[tuple[Piece, File]]

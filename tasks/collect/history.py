@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError
 from storage.lake import Lake, LakeError
 from storage.publish import ATTEMPTS
 from tasks.collect.intake import Judgement, Row, message_content
-from tasks.collect.record import Conversation, Message
+from tasks.records.record import Conversation, Message
 
 LATE = timedelta(days=90)
 """How long after an answer its feedback may come when the answer is in the middle of a longer conversation."""

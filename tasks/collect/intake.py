@@ -11,11 +11,11 @@ import orjson
 from configs.settings import CollectSettings, Source
 from storage.progress import progress
 from storage.snapshot import digest
-from tasks.collect.containers import Found, container, records
-from tasks.collect.files import File
-from tasks.collect.formats.registry import parse
 from tasks.collect.plan import Piece
-from tasks.collect.record import BadRecord, Conversation, Feedback, Message, unpacked
+from tasks.records.containers import Found, container, records
+from tasks.records.files import File
+from tasks.records.formats.registry import parse
+from tasks.records.record import BadRecord, Conversation, Feedback, Message, unpacked
 
 TRUE = (True, 1, "true", "True", "yes", "1")
 FALSE = (False, 0, "false", "False", "no", "0")

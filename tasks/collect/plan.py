@@ -18,8 +18,8 @@ from configs.settings import Source
 from storage.lake import Lake, LakeError
 from storage.publish import ATTEMPTS, conform
 from storage.snapshot import digest
-from tasks.collect.containers import COMPRESSIONS, container, whole_lines
-from tasks.collect.files import File
+from tasks.records.containers import COMPRESSIONS, container, whole_lines
+from tasks.records.files import File
 
 log = logging.getLogger(__name__)
 STEP = "collect"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from storage.tables import TABLES
 from tasks.collect.history import Restored
 from tasks.collect.intake import Judgement, Rejected, Row
-from tasks.collect.record import Conversation, Message
+from tasks.records.record import Conversation, Message
 from tasks.text.conversation import user_text
 from tasks.text.language import detect
 

@@ -11,9 +11,9 @@ from storage.lake import Lake
 from storage.publish import published, run_step
 from storage.snapshot import Snapshot, fingerprint
 from tasks.collect.batch import collect_batch
-from tasks.collect.files import CollectError, File, by_source
 from tasks.collect.http.drain import alone, folder, reading, remove_closed, with_spool
 from tasks.collect.plan import STEP, has_news, locate, pieces_of, plan, withdraw
+from tasks.records.files import File, SourceError, by_source
 
 Files = Mapping[str, Sequence[File]]
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _pending(lake: Lake) -> list[str]:
 
 def _files_of(files: Files, source: str, batch: str) -> Sequence[File]:
     if source not in files:
-        raise CollectError(
+        raise SourceError(
             f"Batch {batch} was planned from source {source}, which is not in collect.sources any more: put it back "
             "until the batch is collected."
         )

@@ -22,6 +22,6 @@ def collect(lake: Lake, settings: CollectSettings) -> Snapshot | None:
         The newest batch that this call published; None when nothing was new.
 
     Raises:
-        CollectError: a source's path does not exist, or a planned batch is of a source that the settings lack.
+        SourceError: a source's path does not exist, or a planned batch is of a source that the settings lack.
     """
     return collect_new(lake, settings)

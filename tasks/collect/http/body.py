@@ -10,7 +10,7 @@ import orjson
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from tasks.collect.record import BadRecord
+from tasks.records.record import BadRecord
 
 JSON = "application/json"
 LINES = "application/x-ndjson"

@@ -8,7 +8,7 @@ import orjson
 
 from configs.settings import CollectSettings, Source
 from tasks.collect.intake import Judgement, Row, understood
-from tasks.collect.record import BadRecord
+from tasks.records.record import BadRecord
 
 Rule = Callable[[list[Row], list[Judgement]], str | None]
 """Why an endpoint does not take a record that can be understood; None: it does."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from configs.settings import CollectorSettings, CollectSettings, Source
 from configs.sources import HTTP
 from storage.lake import Lake
-from tasks.collect.files import File
+from tasks.records.files import File
 
 
 def folder(lake: Lake, settings: CollectorSettings) -> Path | None:

@@ -15,8 +15,8 @@ from storage.lake import Lake
 from tasks.collect.forget import Names, is_erased
 from tasks.collect.http.drain import folder, reading, source
 from tasks.collect.intake import Judgement, Row, understood
-from tasks.collect.record import BadRecord
 from tasks.collect.rows import Hash
+from tasks.records.record import BadRecord
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tasks.collect.formats.opentelemetry import is_told, spans
 from tasks.collect.http.body import JSON, Refused, json_value
 from tasks.collect.http.check import Checked
-from tasks.collect.record import BadRecord
+from tasks.records.formats.opentelemetry import is_told, spans
+from tasks.records.record import BadRecord
 
 PROTOBUF = "application/x-protobuf"
 

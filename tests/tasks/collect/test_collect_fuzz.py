@@ -10,8 +10,8 @@ import pytest
 
 from configs.settings import CollectSettings, Source
 from storage.lake import Lake
-from tasks.collect.formats.registry import UNEXPECTED
 from tasks.collect.run import collect_new
+from tasks.records.formats.registry import UNEXPECTED
 from tests.tasks.collect.samples import SAMPLES
 
 VALUES = [

@@ -17,8 +17,8 @@ import pytest
 from configs.settings import CollectSettings, Source
 from storage.lake import Lake
 from storage.snapshot import digest
-from tasks.collect.files import CollectError
 from tasks.collect.task import collect
+from tasks.records.files import SourceError
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -269,7 +269,7 @@ def test_batches_are_bounded_and_one_call_takes_them_all(lake, tmp_path):
 
 
 def test_a_path_that_does_not_exist_is_said_and_an_empty_glob_is_nothing_to_do(lake, tmp_path, caplog):
-    with pytest.raises(CollectError, match=r"Source s0: .*nowhere does not exist"):
+    with pytest.raises(SourceError, match=r"Source s0: .*nowhere does not exist"):
         collect.fn(lake, settings(tmp_path / "nowhere"))
     caplog.set_level("INFO")
     assert collect.fn(lake, settings(tmp_path / "*.jsonl")) is None

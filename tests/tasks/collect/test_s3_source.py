@@ -9,8 +9,8 @@ import pytest
 
 from configs.settings import CollectSettings, Source
 from storage.lake import Lake
-from tasks.collect.files import CollectError
 from tasks.collect.run import anything_new, collect_new
+from tasks.records.files import SourceError
 
 
 def lines(*names: str) -> bytes:
@@ -47,12 +47,12 @@ def test_logs_in_a_bucket_are_tailed_rotated_and_taken_once(bucket: str, pattern
 
 def test_an_address_that_nobody_serves_is_said(tmp_path: Path) -> None:
     settings = CollectSettings(sources=(Source(name="chats", path="nowhere://bucket/logs"),))
-    with pytest.raises(CollectError, match=r"nowhere://bucket/logs cannot be opened: .*nowhere"):
+    with pytest.raises(SourceError, match=r"nowhere://bucket/logs cannot be opened: .*nowhere"):
         collect_new(Lake(str(tmp_path / "lake")), settings)
 
 
 def test_a_bucket_or_folder_that_is_not_there_is_said(bucket: str, tmp_path: Path) -> None:
     for path in (f"{bucket}/nowhere", "s3://no-such-bucket/logs"):
         settings = CollectSettings(sources=(Source(name="chats", path=path),))
-        with pytest.raises(CollectError, match=r"Source chats: s3://.* does not exist"):
+        with pytest.raises(SourceError, match=r"Source chats: s3://.* does not exist"):
             collect_new(Lake(str(tmp_path / "lake")), settings)

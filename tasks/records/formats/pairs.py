@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tasks.collect.formats.chat import conversation, listed, said_by
-from tasks.collect.record import BadRecord, Feedback, Item, Message, Record, answered, first, messages, text, unpacked
+from tasks.records.formats.chat import conversation, listed, said_by
+from tasks.records.record import BadRecord, Feedback, Item, Message, Record, answered, first, messages, text, unpacked
 
 
 def is_kto(record: Record) -> bool:

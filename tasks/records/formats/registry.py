@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.collect.formats import (
+from tasks.records.formats import (
     chat,
     documents,
     gateways,
@@ -15,7 +15,7 @@ from tasks.collect.formats import (
     opentelemetry,
     pairs,
 )
-from tasks.collect.record import BadRecord, Item, Record
+from tasks.records.record import BadRecord, Item, Record
 
 
 @dataclass(frozen=True)

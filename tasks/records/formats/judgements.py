@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tasks.collect.record import KINDS, BadRecord, Feedback, Item, Record, first, text, time, word
+from tasks.records.record import KINDS, BadRecord, Feedback, Item, Record, first, text, time, word
 
 THUMBS = {"up": 1.0, "down": -1.0, "1": 1.0, "-1": -1.0, "true": 1.0, "false": -1.0}
 LIKED = {

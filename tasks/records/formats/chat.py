@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tasks.collect.record import (
+from tasks.records.record import (
     BadRecord,
     Conversation,
     Item,

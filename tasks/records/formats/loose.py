@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tasks.collect.formats.chat import answer_of
-from tasks.collect.record import ROLES, BadRecord, Message, first, message, messages, text, tool_calls, unpacked, word
+from tasks.records.formats.chat import answer_of
+from tasks.records.record import ROLES, BadRecord, Message, first, message, messages, text, tool_calls, unpacked, word
 
 QUESTION_KEYS = ("prompt", "question", "query", "input", "text", "content")
 ANSWER_KEYS = ("content", "text", "output", "answer", "completion", "response")

@@ -17,7 +17,7 @@ GLOB = "*?["
 DESCRIPTIONS = ("/README.md", "/dataset_info.json", "/dataset_infos.json", "/dataset_dict.json", "/state.json")
 
 
-class CollectError(Mistake):
+class SourceError(Mistake):
     """A source that cannot be read; the message says which, and what to do."""
 
 
@@ -68,7 +68,7 @@ def files(source: Source) -> list[File]:
     """The files of a source in order of their names; hidden and empty ones are left out.
 
     Raises:
-        CollectError: a plain path that does not exist, or a URI whose file system is not installed or not reachable.
+        SourceError: a plain path that does not exist, or a URI whose file system is not installed or not reachable.
     """
     try:
         system, path = fsspec.core.url_to_fs(source.path)
@@ -78,9 +78,9 @@ def files(source: Source) -> list[File]:
     except FileNotFoundError:  # a bucket
         found, there = [], False
     except Exception as error:  # every file system has errors of its own: no package, no credentials, no network
-        raise CollectError(f"Source {source.name}: {source.path} cannot be opened: {error}.") from error
+        raise SourceError(f"Source {source.name}: {source.path} cannot be opened: {error}.") from error
     if not there:
-        raise CollectError(
+        raise SourceError(
             f"Source {source.name}: {source.path} does not exist; give a file, a folder, a glob such as "
             "logs/*.jsonl.gz, or a URI such as s3://bucket/logs."
         )

@@ -13,8 +13,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.collect.files import File
-from tasks.collect.record import BadRecord
+from tasks.records.files import File
+from tasks.records.record import BadRecord
 
 BLOCK = 4 * 1024 * 1024
 PACKED_BLOCK = 256 * 1024

@@ -6,8 +6,8 @@ Source: https://docs.openwebui.com/features/evaluation and the feedback export o
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.collect.formats.judgements import value_of
-from tasks.collect.record import (
+from tasks.records.formats.judgements import value_of
+from tasks.records.record import (
     BadRecord,
     Conversation,
     Feedback,

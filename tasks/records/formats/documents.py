@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from storage.snapshot import digest
-from tasks.collect.record import BadRecord, Conversation, Item, Message, Record, first, kept, text, time
+from tasks.records.record import BadRecord, Conversation, Item, Message, Record, first, kept, text, time
 
 MAX_CHARS = 8_000
 """A longer document becomes several rows, cut between paragraphs; one `conversation_id` keeps them together."""

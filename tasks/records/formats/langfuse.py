@@ -6,9 +6,9 @@ Source: https://langfuse.com/docs/api-and-data-platform/features/blob-storage-ex
 from collections.abc import Iterable
 from typing import Any
 
-from tasks.collect.formats.judgements import liked, rated
-from tasks.collect.formats.loose import asked, replied
-from tasks.collect.record import (
+from tasks.records.formats.judgements import liked, rated
+from tasks.records.formats.loose import asked, replied
+from tasks.records.record import (
     BadRecord,
     Conversation,
     Feedback,

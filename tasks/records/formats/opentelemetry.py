@@ -6,8 +6,8 @@ Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/ (spans, events, gen-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.collect.formats.judgements import liked, rated
-from tasks.collect.record import (
+from tasks.records.formats.judgements import liked, rated
+from tasks.records.record import (
     ROLES,
     BadRecord,
     Conversation,

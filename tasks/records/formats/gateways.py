@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from tasks.collect.formats.loose import asked, replied
-from tasks.collect.record import (
+from tasks.records.formats.loose import asked, replied
+from tasks.records.record import (
     BadRecord,
     Conversation,
     Item,

@@ -6,9 +6,9 @@ from typing import get_args
 import pytest
 
 from configs.settings import Format
-from tasks.collect.formats.documents import parts
-from tasks.collect.formats.registry import FORMATS, parse
-from tasks.collect.record import BadRecord, Conversation, Feedback, time
+from tasks.records.formats.documents import parts
+from tasks.records.formats.registry import FORMATS, parse
+from tasks.records.record import BadRecord, Conversation, Feedback, time
 from tests.tasks.collect.samples import ASSISTANT, SAMPLES, SPAN, USER, attribute
 
 

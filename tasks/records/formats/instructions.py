@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from tasks.collect.formats.chat import conversation
-from tasks.collect.record import BadRecord, Item, Message, Record, answered, first, text
+from tasks.records.formats.chat import conversation
+from tasks.records.record import BadRecord, Item, Message, Record, answered, first, text
 
 QUESTIONS = ("question", "prompt", "query")
 ANSWERS = ("answer", "response", "completion")
