@@ -39,10 +39,20 @@ lint: install ## format, style and types
 test: model ## all tests
 	@$(RUN)/python -m pytest
 
+lock: ## pin what the images install anew; TORCH=folder or page with the CPU builds of torch
+	@$(PYTHON) deploy/images/lock.py $(TORCH)
+
+image-steps: ## what the CPU image installs, in an environment of its own under build/ (3 GB)
+	@rm -rf build/image && $(PYTHON) -m venv build/image
+	@build/image/bin/pip install --quiet --require-hashes --no-deps --only-binary=:all: \
+		-r deploy/images/all.txt -r deploy/images/cpu.txt
+	@build/image/bin/pip install --quiet --no-deps --no-build-isolation -e .
+	@build/image/bin/pip check && cd build && image/bin/flywheel --help > /dev/null && echo "The CPU image installs."
+
 vllm-cpu: ## an environment with vLLM for the CPU
 	@bash deploy/vllm-cpu.sh
 
 clean: ## remove the quickstart's lake
 	rm -rf lake lake.secret lake.spool
 
-.PHONY: help install model quickstart status ui lint test vllm-cpu clean
+.PHONY: help install model quickstart status ui lint test lock image-steps vllm-cpu clean

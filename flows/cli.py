@@ -4,7 +4,7 @@ import os
 import sys
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -171,6 +171,19 @@ def review_import(
 
     counts = import_decisions(_existing(lake), file, reviewer)
     console.print(", ".join(f"[bold]{count:,}[/] {name.replace('_', ' ')}" for name, count in sorted(counts.items())))
+
+
+@app.command()
+def deploy(
+    pools: Annotated[
+        Literal["process", "kubernetes"], typer.Option(help="Whether runs are processes of the workers, or jobs.")
+    ] = "process",
+) -> None:
+    """Create work pools and deployments on the Prefect server of PREFECT_API_URL, or bring them up to date."""
+    from flows.setup import set_up
+
+    set_up(os.environ, pools)
+    console.print("Work pools and deployments are up to date.")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`make ui`: a Prefect server, a work pool, every deployment and a worker on this machine, until Ctrl-C.
+"""`make ui`: a Prefect server, work pools, every deployment and workers on this machine, until Ctrl-C.
 
 For a laptop: SQLite, no authentication, loopback only. `deploy/` has what a team runs.
 """
@@ -10,19 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 
-HOME = Path(__file__).resolve().parent.parent
-POOL = "cpu"
+from flows.setup import HOME, POOLS, set_up
+
 START_SECONDS = 180
 
 
 @contextmanager
 def laptop(folder: Path, port: int | None = None) -> Iterator[str]:
-    """Server, pool, deployments and worker, up while the context lasts.
+    """Server, pools, deployments and workers, up while the context lasts.
 
     Args:
         folder: where Prefect keeps its database and logs.
@@ -38,7 +38,7 @@ def laptop(folder: Path, port: int | None = None) -> Iterator[str]:
     address = f"http://127.0.0.1:{port or free_port(4200)}"
     environment = {
         **os.environ,
-        "FLYWHEEL_HOME": str(HOME),
+        "FLYWHEEL_HOME": str(HOME),  # where the deployments tell the workers to run
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PREFECT_HOME": str(folder),
         "PREFECT_API_URL": f"{address}/api",
@@ -48,11 +48,14 @@ def laptop(folder: Path, port: int | None = None) -> Iterator[str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,storage",
     }
-    with _process(["server", "start"], environment, folder / "server.log") as server:
-        _wait_healthy(f"{address}/api/health", server, folder / "server.log")
-        _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-        _prefect(["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], environment)
-        with _process(["worker", "start", "--pool", POOL], environment, folder / "worker.log"):
+    with process(["server", "start"], environment, folder / "server.log") as server:
+        wait_healthy(f"{address}/api/health", server, folder / "server.log")
+        set_up(environment)
+        with ExitStack() as workers:
+            for pool in POOLS:
+                workers.enter_context(
+                    process(["worker", "start", "--pool", pool], environment, folder / f"worker-{pool}.log")
+                )
             yield address
 
 
@@ -67,7 +70,7 @@ def free_port(wanted: int = 0) -> int:
 
 
 @contextmanager
-def _process(arguments: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(arguments: list[str], environment: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A `prefect` command in a session of its own; it and its children end with the context."""
     with log.open("ab") as out:
         child = subprocess.Popen(
@@ -96,20 +99,12 @@ def _end(child: subprocess.Popen[bytes], patience: float = 15) -> None:
     child.wait()
 
 
-def _prefect(arguments: list[str], environment: Mapping[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-        env=dict(environment),
-        cwd=HOME,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"prefect {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+def wait_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once the server answers.
 
-
-def _wait_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    Raises:
+        RuntimeError: it does not; the message names its log.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -123,7 +118,7 @@ def _wait_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 def main() -> None:
     """Start everything, print where the UI is, and wait for Ctrl-C."""
     folder = HOME / "lakes" / "prefect"
-    sys.stdout.write("Starting the Prefect server, the deployments and a worker ...\n")
+    sys.stdout.write("Starting the Prefect server, the deployments and the workers ...\n")
     with laptop(folder) as address:
         sys.stdout.write(
             f"The UI is at {address}\n"
