@@ -74,8 +74,9 @@ def test_the_prefect_of_the_charts_asks_for_a_password() -> None:
     assert server["basicAuth"]["enabled"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gpus", [None, 1])
-def test_prefect_makes_a_valid_job_of_the_template(gpus: int | None) -> None:
+def test_prefect_makes_a_valid_job_of_the_template(gpus: int | None, prefect_server: str) -> None:
     """As the worker does for a flow run, with and without a GPU."""
     template = json.loads((DEPLOY / "kubernetes/job-template.json").read_text())
     values = {"gpus": gpus, "image": "flywheel:gpu"} if gpus else {}
