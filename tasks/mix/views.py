@@ -10,7 +10,7 @@ from storage.lake import Lake
 from storage.progress import progress
 from storage.tables import TABLES
 from tasks.lm.template import TemplateError, encode, is_document, render
-from tasks.mix.select import ANSWERS, PAIRS, PROMPTS, until
+from tasks.mix.select import ANSWERS, JUDGED, PAIRS, PROMPTS, until
 from tasks.text.contamination import contaminated
 from tasks.text.conversation import dialogue, user_text
 
@@ -66,6 +66,18 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
     rejected = pl.concat(worse).group_by("id").agg("rejected")
     rows = rows.join(rejected, on="id", how="left", maintain_order="left")
     return _marked(lake, batch, rows.collect(), "messages", ["edit"])
+
+
+def outside_texts(lake: Lake, stage: str, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of files (see `tasks.mix.outside`) as the views read them: nobody judged them here."""
+    if stage in JUDGED:
+        columns = ["id", "batch", "part", "source", "order", "prompt", "chosen", "rejected", "label"]
+        return _marked(lake, batch, rows.select(columns), "prompt", ["chosen", "rejected"])
+    columns = ["id", "batch", "part", "source", "order", "messages"]
+    if stage == "cpt":
+        return _marked(lake, batch, rows.select(columns), "messages", [])
+    nothing = {"edit": pl.lit(None, pl.String), "rejected": pl.lit(None, pl.List(pl.String))}
+    return _marked(lake, batch, rows.select(columns).with_columns(**nothing), "messages", ["edit"])
 
 
 def judged_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:

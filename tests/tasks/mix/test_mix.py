@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from configs.settings import MixSettings, SelectSettings, StageSettings
+from configs.mixing import RECIPE, MixSettings, MixSource
+from configs.settings import SelectSettings, StageSettings
 from storage import erasures
 from storage.lake import Lake
 from storage.publish import publish
@@ -23,7 +24,8 @@ from tests.tiny_model import make_tiny_model
 
 BATCH = "0001-aaaaaaaa"
 SEALED = "Where is the parcel that left your house on Monday, please?"
-OPEN = SelectSettings(perplexity_quantiles=(0, 1))
+OPEN = SelectSettings(perplexity_quantiles=(0, 1), max_template_share=1)
+GENERAL, SYNTHETIC, USER, PREFERENCES = RECIPE
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +117,7 @@ def test_perplexity_cuts_both_ends_of_a_language_that_has_enough_rows(tmp_path: 
     lake = Lake(str(tmp_path))
     rows = [talk(f"{number:03}", perplexity=float(number)) for number in range(100)]
     curate(lake, [*rows, talk("rare", perplexity=9e9, language="is")])
-    mixture = run(lake, model, select=SelectSettings(perplexity_quantiles=(0.02, 0.95)))
+    mixture = run(lake, model, select=SelectSettings(perplexity_quantiles=(0.02, 0.95), max_template_share=1))
     kept = rows_of(lake, mixture)["id"].to_list()
     assert "rare" in kept
     assert {"000", "001", "096", "099"}.isdisjoint(kept)
@@ -158,13 +160,14 @@ def test_shares_are_of_trained_tokens_and_a_shortfall_is_said(
     generated = [talk(f"s{number}", origin="synthetic") for number in range(60)]
     general = [talk(f"g{number}", domain="general") for number in range(60)]
     curate(lake, users + generated + general)
-    parts = manifest_of(lake, run(lake, model, general_share=0.1, max_synthetic_share=0.3))["parts"]
+    parts = manifest_of(lake, run(lake, model))["parts"]
     assert parts["user"]["rows"] == 60
     assert 0.07 < parts["general"]["share"] <= 0.1
     assert 0.27 < parts["synthetic"]["share"] <= 0.3
     assert not [record for record in caplog.records if "missing" in record.message]
 
-    parts = manifest_of(lake, run(lake, model, general_share=0.8, max_synthetic_share=0))["parts"]
+    much = MixSource(name="general", table="curated", select=GENERAL.select, weight=0.8)
+    parts = manifest_of(lake, run(lake, model, sources=(much, USER)))["parts"]
     assert parts["general"]["rows"] == 60
     assert parts["general"]["missing_tokens"] > 0
     assert [record for record in caplog.records if "are missing" in record.message]
@@ -208,7 +211,7 @@ def test_documents_and_general_conversations_are_text_for_pretraining(tmp_path: 
     lake = Lake(str(tmp_path))
     page = {"role": "document", "content": "Our printer has two trays. " * 30}
     curate(lake, [talk("page", kind="document", messages=[page]), talk("chat"), talk("g", domain="general")])
-    mixture = run(lake, model, stage="cpt", general_share=0.5)
+    mixture = run(lake, model, stage="cpt", sources=(GENERAL.model_copy(update={"weight": 0.5}), USER))
     rows = rows_of(lake, mixture)
     assert rows["id"].to_list() == ["g", "page"]
     assert rows["text"][0].startswith("<|im_start|>user\n")

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from configs.mixing import MixSettings
 from configs.quality import Quantiles, RipSettings, SelectSettings, Threshold
 from storage.lake import Lake
 from storage.publish import publish
@@ -25,7 +26,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def chosen(lake: Lake, **settings: Any) -> tuple[list[str], Candidates]:
-    found = conversations(lake, "sft", BATCH, OPEN.model_copy(update=settings), 1000, 1)
+    wanted = MixSettings(select=OPEN.model_copy(update=settings), max_rows=1000)
+    found = conversations(lake, "sft", BATCH, wanted, 1)
     return sorted(found.rows["id"]), found
 
 
@@ -112,6 +114,18 @@ def test_a_topic_has_its_share_at_most(tmp_path: Path) -> None:
     assert sum(name.startswith("b") for name in names) == 30
     assert set(why(found).values()) == {"topic_share"}
     assert sum(name.startswith("a") for name in names) < 150
+
+
+def test_questions_from_one_template_have_their_share_at_most(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    asked = "Write a short and friendly reply to ticket {} of <PERSON_{}>, and say that we are on it."
+    made = [talk(f"t{at}", asked.format(at, at % 3)) for at in range(30)]
+    other = [talk(f"o{at}", f"{chr(97 + at)} question of its own?") for at in range(20)]
+    curate(lake, made + other)
+    names, found = chosen(lake, max_template_share=0.1, always_allowed=5)
+    assert [name[0] for name in names].count("t") == 5
+    assert [name for name in names if name.startswith("o")] == sorted(row["id"] for row in other)
+    assert set(why(found).values()) == {"template_share"}
 
 
 def test_one_user_is_at_most_their_share_but_a_small_mixture_has_a_floor(tmp_path: Path) -> None:

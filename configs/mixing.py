@@ -1,0 +1,140 @@
+"""What a training reads: the recipe of step 7."""
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.quality import SelectSettings
+from configs.section import Section
+from configs.sources import Format
+
+Stage = Literal["cpt", "sft", "distill", "grpo", "rloo", "dpo", "orpo", "reward", "kto"]
+COMPARING: tuple[Stage, ...] = ("dpo", "orpo", "reward")
+CONVERSING: tuple[Stage, ...] = ("sft", "distill", "grpo", "rloo")
+BY_TABLE: dict[str, tuple[Stage, ...]] = {"curated": ("cpt", *CONVERSING), "preferences": (*COMPARING, "kto")}
+BY_FORMAT: dict[str, tuple[Stage, ...]] = {"document": ("cpt",), "preference": COMPARING, "kto": ("kto",)}
+"""Which stages read a format; the others hold conversations."""
+
+
+class RowFilter(Section):
+    """Which rows of a table a source takes; each that is left empty takes all."""
+
+    origins: tuple[str, ...] = Field(
+        default=(), description="curated: user, synthetic; preferences: edit, regenerate, comparison, best_of_n ..."
+    )
+    domains: tuple[str, ...] = Field(default=(), description="Domains, curated rows only.")
+    sources: tuple[str, ...] = Field(default=(), description="Names in collect.sources, curated rows only.")
+    languages: tuple[str, ...] = Field(default=(), description="Languages, curated rows only.")
+
+
+class MixSource(Section):
+    """A part of a mixture. Without a weight it gives all it has, and what the weights leave is its share."""
+
+    name: str = Field(description="What the part is called in manifests and reports.")
+    table: Literal["curated", "preferences"] | None = Field(default=None, description="Table of the lake.")
+    path: str | None = Field(
+        default=None,
+        description="File, folder, glob or URI instead of a table. Its rows are taken as they are: kept out of the "
+        "holdout, but neither scrubbed nor scored; name it in collect.sources for that.",
+    )
+    format: Format = Field(default="auto", description="Form of the path's records; auto: any with conversations.")
+    select: RowFilter = Field(
+        default=RowFilter(), description="Rows of the table; a row goes to the first source that takes it."
+    )
+    weight: float | None = Field(default=None, gt=0, lt=1, description="Share of the mixture's trained tokens.")
+    max_weight: float | None = Field(
+        default=None, gt=0, lt=1, description="Most share of trained tokens: less is no shortfall."
+    )
+    max_repeats: int = Field(
+        default=1, ge=1, description="Times a row may be in the mixture where there are too few for the weight."
+    )
+    stages: tuple[Stage, ...] = Field(default=(), description="Stages that read it; by default all that can.")
+
+    @property
+    def share(self) -> float | None:
+        """Its weight, wanted or at most."""
+        return self.weight if self.weight is not None else self.max_weight
+
+    def feeds(self, stage: str) -> bool:
+        """Whether a stage reads it."""
+        if self.stages:
+            return stage in self.stages
+        return stage in (BY_FORMAT.get(self.format, CONVERSING) if self.table is None else BY_TABLE[self.table])
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> Self:
+        if (self.table is None) == (self.path is None):
+            raise ValueError(f"source {self.name} needs a table or a path, and not both")
+        if self.weight is not None and self.max_weight is not None:
+            raise ValueError(f"source {self.name} has a weight and a max_weight: keep one")
+        if self.max_repeats > 1 and self.weight is None:
+            raise ValueError(f"source {self.name} repeats rows to reach a weight, and has none: give it a weight")
+        of_curated = self.select.domains or self.select.sources or self.select.languages
+        if (self.path is not None and self.select != RowFilter()) or (self.table == "preferences" and of_curated):
+            raise ValueError(f"source {self.name} selects by what its rows do not have: see mix.sources.select")
+        if self.table is not None and self.format != "auto":
+            raise ValueError(f"source {self.name} is a table: format is for files")
+        if self.table is not None and (odd := sorted(set(self.stages) - set(BY_TABLE[self.table]))):
+            raise ValueError(f"source {self.name}: the stage {odd[0]} cannot read the table {self.table}")
+        return self
+
+
+RECIPE = (
+    MixSource(name="general", table="curated", select=RowFilter(domains=("general",)), weight=0.1),
+    MixSource(name="synthetic", table="curated", select=RowFilter(origins=("synthetic",)), max_weight=0.3),
+    MixSource(name="user", table="curated"),
+    MixSource(name="preferences", table="preferences"),
+)
+"""Users' rows, as much synthetic text as suits them, and a tenth of general text against forgetting."""
+
+
+def leading(sources: Sequence[MixSource]) -> list[MixSource]:
+    """The sources that give all they have, by which the others are measured: those without a weight, or the heaviest
+    where each has one."""
+    free = [source for source in sources if source.share is None]
+    weighted = [source for source in sources if source.weight is not None]
+    return free or sorted(weighted, key=lambda source: -(source.weight or 0))[:1]
+
+
+class MixSettings(Section):
+    """Step 7: what each training reads."""
+
+    select: SelectSettings = SelectSettings()
+    sources: tuple[MixSource, ...] = Field(
+        default=RECIPE, description="What a mixture is made of; each stage takes the sources that it can read."
+    )
+    max_rows: int = Field(default=20_000, ge=1, description="Most rows of a mixture, sampled by hash.")
+    min_rows: int = Field(default=8, ge=1, description="A stage with fewer new rows is skipped, with that reason.")
+
+    def recipe(self, stage: str) -> list[MixSource]:
+        """The sources that a stage reads."""
+        return [source for source in self.sources if source.feeds(stage)]
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Self:
+        names = [source.name for source in self.sources]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two sources are named {', '.join(sorted(repeated))}")
+        for stage in ("cpt", *CONVERSING, *COMPARING, "kto"):
+            _check_weights(stage, self.recipe(stage))
+        return self
+
+
+def _check_weights(stage: str, sources: Sequence[MixSource]) -> None:
+    """Raises ValueError when the weights of a stage's sources cannot all hold."""
+    if not sources:
+        return
+    first = leading(sources)
+    total = sum(source.share or 0 for source in sources)
+    if not first:
+        raise ValueError(f"{stage} needs a source without max_weight, which the others are measured by")
+    if first[0].share is None and total >= 1:
+        raise ValueError(
+            f"the weights for {stage} add up to {total:g}; {first[0].name} has none and needs room below 1"
+        )
+    if first[0].share is not None and abs(total - 1) > 1e-6:
+        raise ValueError(
+            f"every source of {stage} has a weight, and they add up to {total:g}: make that 1, or leave out the weight "
+            "of the source that is to give all it has"
+        )
