@@ -18,6 +18,7 @@ from tasks.records.record import (
     messages,
     text,
     time,
+    unpacked,
     word,
 )
 
@@ -88,6 +89,17 @@ def said_by(turn: Any) -> Message:
     if isinstance(turn, dict) and "from" in turn:
         return message(turn, "from", "value")
     return message(turn)
+
+
+def turns_of(value: Any, role: str) -> list[Message]:
+    """Turns, one turn, or a text that `role` said; also written as JSON text."""
+    value = unpacked(value)
+    if isinstance(value, list):
+        return [said_by(one) for one in value]
+    if isinstance(value, dict):
+        return [said_by(value)]
+    said = text(value, "the " + role + "'s text")
+    return [Message(role, said)] if said else []
 
 
 def conversation(record: Record, turns: Iterable[Message]) -> Conversation:
