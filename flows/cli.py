@@ -146,6 +146,38 @@ def rollback(
     console.print(f"[bold]{decision.model}[/] serves again, instead of {decision.champion}.")
 
 
+@app.command()
+def mix(
+    config: Annotated[Path | None, typer.Argument(help="Config file; by default the lake is ./lake.")] = None,
+    stage: Annotated[str | None, typer.Option(help="One stage; by default every enabled one.")] = None,
+    overrides: SetOption = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the mixtures, and write nothing.")] = False,
+) -> None:
+    """Mix what each stage reads, and show what it is made of; train nothing."""
+    from flows.mixing import mixtures
+    from flows.summary import print_mixture
+
+    settings = _settings(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    for shown in mixtures(_existing(settings.lake), settings, stage, dry_run=dry_run):
+        print_mixture(console, shown.manifest, shown.skipped)
+
+
+@app.command()
+def export_mixture(
+    file: Annotated[Path, typer.Argument(help="Where to write, such as sft.jsonl or sft.parquet.")],
+    lake: LakeArgument = "lake",
+    mixture: Annotated[str | None, typer.Option(help="Its id; by default the champion's.")] = None,
+    form: Annotated[str, typer.Option(help="trl, openai, sharegpt or alpaca.")] = "trl",
+) -> None:
+    """Write the rows of a mixture for other tools, with its manifest beside them."""
+    from flows.mixing import export_mixture as write
+
+    written, left = write(_existing(lake), file, form, mixture)
+    rest = f" {left:,} with tool calls are left out: {form} cannot hold them." if left else ""
+    console.print(f"{written:,} rows in [bold]{file}[/].{rest}", soft_wrap=True)
+
+
 @review.command("export")
 def review_export(
     file: Annotated[Path, typer.Argument(help="Where to write, such as review.csv.")],

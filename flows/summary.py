@@ -1,7 +1,8 @@
 """What the `flywheel` command prints: the summary of a run, the state of a lake."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 from rich.console import Console, Group
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # importing it takes seconds, which `flywheel status` need no
 
 COLORS = {"promote": "green", "hold": "yellow", "reject": "red", "rollback": "yellow"}
 SPARKS = "▁▂▃▄▅▆▇█"
+BAR = 20  # characters
 
 
 def print_summary(console: Console, lake: Lake, batch: str, report: str | None) -> None:
@@ -62,6 +64,41 @@ def print_status(console: Console, lake: Lake) -> None:
         color = COLORS[verdict.verdict]
         age = _age(verdict.decided_at)
         console.print(f"  [{color}]{verdict.verdict:8}[/] {verdict.model}  [dim]batch {verdict.batch}, {age} ago[/]")
+
+
+def print_mixture(console: Console, manifest: Mapping[str, Any], skipped: str | None) -> None:
+    """Print what a mixture is made of, source by source, what was left out, and what is missing."""
+    title = f"{manifest['stage'].upper()}" + (f"  [dim]mixture {manifest['id']}[/]" if "id" in manifest else "")
+    table = _table(title, "source", "from", "wanted>", "share>", "", "rows>", "of>", "trained tokens>", "")
+    for name, part in manifest["parts"].items():
+        wanted = "the rest" if part["weight"] is None else f"{part['weight']:.0%}"
+        table.add_row(
+            name,
+            f"{part['table']} v{part['version']}" if "table" in part else str(part["path"]),
+            wanted,
+            f"[bold]{part['share']:.1%}[/]",
+            "█" * round(BAR * part["share"]) + "[dim]" + "░" * (BAR - round(BAR * part["share"])) + "[/]",
+            f"{part['rows']:,}",
+            f"{part['available']:,}",
+            f"{part['trained_tokens']:,}",
+            _remark(part),
+        )
+    if manifest["parts"]:
+        console.print(table)
+        console.print(f"{manifest['rows']:,} rows, {manifest['trained_tokens']:,} trained tokens of ", end="")
+        console.print(f"{manifest['tokens']:,}; chat template {manifest['template_hash']}")
+        left = ", ".join(f"{count:,} {reason}" for reason, count in manifest["dropped"].items())
+        console.print(f"[dim]Left out: {left or 'nothing'}[/]", soft_wrap=True)
+    if skipped:
+        console.print(f"[yellow]{manifest['stage'].upper()} would be skipped:[/] {skipped}", soft_wrap=True)
+    console.print()
+
+
+def _remark(part: Mapping[str, Any]) -> str:
+    """What a person should know of a part of a mixture."""
+    remarks = [f"[yellow]{part['missing_tokens']:,} tokens short[/]"] if part["short"] else []
+    remarks += [f"{part['repeated']:,} repeated"] if part["repeated"] else []
+    return ", ".join(remarks)
 
 
 def print_erasure(console: Console, what: "Erasure", *, erased: bool) -> None:

@@ -15,7 +15,20 @@ def flywheel(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command() -> None:
     shown = flywheel("--help")
     assert shown.returncode == 0
-    commands = ("run", "curate", "collector", "new-key", "status", "report", "rollback", "export", "maintain", "trace")
+    commands = (
+        "run",
+        "curate",
+        "collector",
+        "new-key",
+        "status",
+        "report",
+        "rollback",
+        "export",
+        "mix",
+        "export-mixture",
+        "maintain",
+        "trace",
+    )
     assert all(name in shown.stdout for name in (*commands, "erase"))
 
 

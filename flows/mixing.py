@@ -1,0 +1,102 @@
+"""Mixtures on their own: what a stage would read, before anything is trained, and files of it for other tools."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.mistake import Mistake
+from configs.settings import Settings, StageSettings
+from flows.batches import collected_batches
+from storage import registry
+from storage.lake import Lake, LakeError
+from tasks.lm.load import resolve
+from tasks.mix.forms import write_rows
+from tasks.mix.mixture import make_mixture
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A mixture to look at: its manifest, and why it would not be trained on, if so."""
+
+    manifest: dict[str, Any]
+    skipped: str | None
+
+
+def mixtures(lake: Lake, settings: Settings, stage: str | None = None, *, dry_run: bool = False) -> Iterator[Shown]:
+    """Mix what stages read, from all that was curated so far.
+
+    Args:
+        lake: where the tables are.
+        settings: the recipe, and how long a row may be.
+        stage: one stage; by default every enabled one.
+        dry_run: write nothing.
+
+    Raises:
+        LakeError: nothing was collected yet.
+        Mistake: no such stage.
+    """
+    stages = _stages(settings, stage)
+    if not (batches := collected_batches(lake)):
+        raise LakeError(f"Nothing was collected into {lake.uri} yet: `flywheel run CONFIG` does it.")
+    champion = registry.champion(lake)
+    model = registry.get(lake, champion).path if champion else str(resolve(settings.model_name_or_path))
+    for name, of_stage in stages.items():
+        if dry_run:
+            made = make_mixture(lake, name, batches[-1], settings.mix, of_stage.max_length, model, settings.seed)
+            few = f"{made.new} new rows, fewer than mix.min_rows = {settings.mix.min_rows}"
+            yield Shown(dict(made.manifest), few if made.new < settings.mix.min_rows else None)
+            continue
+        from tasks.mix.task import mix  # seconds of imports
+
+        mixed = mix.fn(lake, name, batches[-1], settings.mix, of_stage, model, settings.seed)
+        if mixed.snapshot is None:
+            yield Shown({"stage": name, "parts": {}}, mixed.reason)
+        else:
+            yield Shown(_manifest(lake, mixed.snapshot.batch), None)
+
+
+def export_mixture(lake: Lake, file: Path, form: str, mixture: str | None = None) -> tuple[int, int]:
+    """Write a mixture for other tools, and its manifest beside it.
+
+    Args:
+        lake: where it is.
+        file: ending in .jsonl or .parquet.
+        form: see `tasks.mix.forms.FORMS`.
+        mixture: its id; by default the one that the champion was trained on.
+
+    Returns:
+        Rows written, and rows that the form cannot hold.
+
+    Raises:
+        LakeError: no such mixture.
+        FormError: see `tasks.mix.forms.write_rows`.
+    """
+    champion = registry.champion(lake)
+    name = mixture or (registry.known(lake, champion).mixture if champion else None)
+    if name is None:
+        raise LakeError(f"The champion of {lake.uri} was trained on no mixture: name one; `flywheel mix` makes some.")
+    manifest = _manifest(lake, name)
+    counts = write_rows(lake.read("mixtures", batch=name).sort("id").collect(), file, form)
+    file.with_suffix(".manifest.json").write_text(json.dumps(manifest, indent=1))
+    return counts
+
+
+def _stages(settings: Settings, stage: str | None) -> dict[str, StageSettings]:
+    """The stages to mix for, with their settings."""
+    known = {name: one for name, one in settings.train if isinstance(one, StageSettings)}
+    if stage is None:
+        return {name: one for name, one in known.items() if one.enabled}
+    if stage not in known:
+        raise Mistake(f"There is no stage {stage}; there are: {', '.join(known)}.")
+    return {stage: known[stage]}
+
+
+def _manifest(lake: Lake, name: str) -> dict[str, Any]:
+    found = lake.read("manifests", batch=name).collect()
+    if found.is_empty():
+        known = ", ".join(lake.read("manifests").select("batch").collect()["batch"].sort()) or "none yet"
+        raise LakeError(f"No mixture {name} in {lake.uri}; there are: {known}.")
+    manifest: dict[str, Any] = json.loads(found["manifest"][0])
+    return manifest

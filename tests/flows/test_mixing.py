@@ -1,0 +1,73 @@
+"""`flywheel mix` and `flywheel export-mixture`: what a person sees, and what lies in the lake afterwards."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from flows import cli
+from storage.lake import Lake
+from storage.registry import Decision, Model, decide, register
+from tests.rows import write
+from tests.tasks.mix.test_mix import BATCH, curate, talk
+from tests.tiny_model import make_tiny_model
+
+
+def flywheel(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    lake = Lake(str(tmp_path / "lake"))
+    model = make_tiny_model(tmp_path / "model")
+    write(lake, "sources", BATCH, [{"id": "1", "source": "app", "uri": "a", "start": 0, "end": 1}])
+    rows = [*(talk(f"u{at}") for at in range(30)), talk("g", domain="general"), talk("bad", refusal=True)]
+    curate(lake, rows)
+    file = tmp_path / "config.yaml"
+    select = "select: {perplexity_quantiles: [0, 1], max_template_share: 1}"
+    file.write_text(f"lake: {lake.uri}\nmodel_name_or_path: {model}\nmix: {{{select}}}\n")
+    return file
+
+
+def test_a_dry_run_shows_each_source_and_writes_nothing(config: Path) -> None:
+    lake = Lake(str(config.parent / "lake"))
+    before = [(one.name, one.version) for one in lake.status()]
+    shown = flywheel("mix", str(config), "--stage", "sft", "--dry-run")
+    assert shown.exit_code == 0
+    lines = {line.split()[0]: line for line in shown.stdout.splitlines() if line.strip()}
+    assert "curated v1" in lines["general"]
+    assert "tokens short" in lines["general"]
+    assert "the rest" in lines["user"]
+    assert "1 refusal" in shown.stdout
+    assert [(one.name, one.version) for one in lake.status()] == before
+    few = flywheel("mix", str(config), "--stage", "sft", "--dry-run", "--set", "mix.min_rows=99")
+    assert "SFT would be skipped: 30 new rows, fewer than mix.min_rows = 99" in few.stdout
+
+
+def test_a_mixture_is_made_and_exported_with_its_manifest(config: Path, tmp_path: Path) -> None:
+    lake = Lake(str(config.parent / "lake"))
+    shown = flywheel("mix", str(config), "--stage", "sft")
+    assert shown.exit_code == 0
+    name = lake.read("manifests").collect()["batch"].item()
+    assert name in shown.stdout
+    register(lake, Model("sft-1", "lm", "sft", str(tmp_path), "t", mixture=name), batch=BATCH)
+    decide(lake, Decision("sft-1", None, "promote", ["The first one."]), batch=BATCH)
+    out = tmp_path / "sft.jsonl"
+    assert "31 rows in" in flywheel("export-mixture", str(out), lake.uri, "--form", "openai").stdout
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {row["messages"][-1]["role"] for row in rows} == {"assistant"}
+    manifest = json.loads((tmp_path / "sft.manifest.json").read_text())
+    assert (manifest["id"], manifest["rows"]) == (name, 31)
+    assert manifest["template_hash"]
+
+
+def test_without_a_mixture_it_says_how_to_get_one(config: Path, tmp_path: Path) -> None:
+    lake = str(config.parent / "lake")
+    with pytest.raises(cli.LakeError, match=r"No mixture nosuch in .*; there are: none yet"):
+        flywheel("export-mixture", str(tmp_path / "a.jsonl"), lake, "--mixture", "nosuch")
+    with pytest.raises(cli.LakeError, match="name one; `flywheel mix` makes some"):
+        flywheel("export-mixture", str(tmp_path / "a.jsonl"), lake)
+    with pytest.raises(cli.Mistake, match="There is no stage tuning; there are: cpt, sft"):
+        flywheel("mix", str(config), "--stage", "tuning", "--dry-run")
