@@ -17,6 +17,10 @@ class InferenceSettings(Section):
         default="auto",
         description="auto: the endpoints if any are set, else vLLM if it is installed, else in process.",
     )
+    model: str = Field(
+        default="champion", description="Folder or name of the model for engines of our own; champion: who serves."
+    )
+    lora_adapter: str | None = Field(default=None, description="Folder of a LoRA adapter for it; vLLM only.")
     endpoints: tuple[str, ...] = Field(
         default=(), description="Addresses of OpenAI-compatible APIs of one model, ending in /v1."
     )
@@ -33,11 +37,28 @@ class InferenceSettings(Section):
     price_read: float = Field(default=0, ge=0, description="Price of a million tokens of prompts.")
     price_written: float = Field(default=0, ge=0, description="Price of a million tokens of answers.")
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
+    tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share the model, in vLLM.")
+    gpu_memory_utilization: float | None = Field(
+        default=None, gt=0, le=1, description="Share of the GPU's memory that vLLM takes; by default vLLM's."
+    )
     vllm_arguments: tuple[str, ...] = Field(
-        default=(), description="More arguments of the vLLM server, such as --tensor-parallel-size=2"
+        default=(), description="More arguments of the vLLM server, such as --quantization=fp8"
     )
     max_model_len: int = Field(default=4096, ge=128, description="Tokens of prompt and answer that vLLM serves.")
     start_timeout: float = Field(default=900, gt=0, description="Seconds until a vLLM server must be healthy.")
+
+    @property
+    def asks_endpoints(self) -> bool:
+        """Whether servers that somebody else runs answer."""
+        return self.engine == "openai" or (self.engine == "auto" and bool(self.endpoints))
+
+    @model_validator(mode="after")
+    def _endpoints_have_their_own_model(self) -> Self:
+        if self.asks_endpoints and (self.lora_adapter or self.model != "champion"):
+            raise ValueError(
+                "model and lora_adapter are for engines of our own, and endpoints are asked: set endpoint_model"
+            )
+        return self
 
     @model_validator(mode="after")
     def _money_has_prices(self) -> Self:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from configs.mistake import Mistake
 from tasks.lm.generate import Completion
 from tasks.lm.template import Message, is_document
 
 
-class EngineError(Exception):
+class EngineError(Mistake):
     """Nothing can be answered until a person mends it; the message says what and how."""
 
 

@@ -1,5 +1,6 @@
 """Which engine answers: the endpoints, a vLLM server of our own, or this process."""
 
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -16,10 +17,13 @@ from tasks.inference.engine import Engine, EngineError, Outcome, Request, Sampli
 from tasks.inference.in_process import InProcess
 from tasks.inference.server import Server, serve, vllm_command
 from tasks.lm.generate import Completion
-from tasks.lm.load import load_tokenizer, resolve
+from tasks.lm.load import MissingModelError, load_tokenizer, resolve
 from tasks.lm.template import template_hash
 
 log = logging.getLogger(__name__)
+ADAPTER = "adapter_config.json"
+RANKS = (8, 16, 32, 64, 128, 256, 512)
+"""Those that every vLLM has room for."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +31,28 @@ class OwnServer:
     """A model behind a vLLM server that starts with the first request and ends with `stack`. See `Engine`."""
 
     folder: Path
+    adapter: Path | None
     model: str
     identity: str
     settings: InferenceSettings
     stack: ExitStack = field(repr=False)
 
+    @property
+    def command(self) -> list[str]:
+        """What starts the server, all but host and port."""
+        settings = self.settings
+        return vllm_command(
+            settings.vllm_python,
+            self.folder,
+            self.folder.name,
+            max_model_len=settings.max_model_len,
+            arguments=[*_lora(self.adapter, self.model), *_memory(settings), *settings.vllm_arguments],
+        )
+
     @cached_property
     def server(self) -> Server:
         """The server, started when it is first needed: a run whose requests are all journaled needs none."""
-        command = vllm_command(
-            self.settings.vllm_python,
-            self.folder,
-            self.model,
-            max_model_len=self.settings.max_model_len,
-            arguments=self.settings.vllm_arguments,
-        )
-        return self.stack.enter_context(serve(command, start_timeout=self.settings.start_timeout))
+        return self.stack.enter_context(serve(self.command, start_timeout=self.settings.start_timeout))
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[tuple[int, Outcome]]:
         """See `Engine`."""
@@ -63,8 +73,9 @@ def open_engine(settings: InferenceSettings, model: str, *, on_policy: bool = Fa
 
     Args:
         settings: which engine, and its limits.
-        model: folder or name of the model, for engines of our own.
-        on_policy: the answers must be this very model's, so endpoints, which serve another one, are passed over.
+        model: folder or name of the champion, for engines of our own.
+        on_policy: the answers must be this very model's, so endpoints, which serve another one, are passed over, and
+            so are the settings that name another model or an adapter.
 
     Raises:
         EngineError: the chosen engine is not to be had.
@@ -81,12 +92,15 @@ def open_engine(settings: InferenceSettings, model: str, *, on_policy: bool = Fa
                 **_limits(settings),
             )
         else:
-            folder = resolve(model)
-            name, identity = folder.name, _identity(folder)
+            own = on_policy or settings.model == "champion"
+            folder = resolve(model if own else settings.model)
+            adapter = None if on_policy else _adapter(settings)
+            name = f"{folder.name}+{adapter.name}" if adapter else folder.name
+            identity = _identity(folder, adapter)
             engine = (
-                OwnServer(folder, name, identity, settings, stack)
+                OwnServer(folder, adapter, name, identity, settings, stack)
                 if kind == "vllm"
-                else InProcess(folder, name, identity)
+                else InProcess(folder, adapter, name, identity)
             )
         log.info("%s: %s answers, by %s", settings.section, engine.model, kind)
         yield engine
@@ -112,8 +126,33 @@ def _limits(settings: InferenceSettings) -> dict[str, Any]:
     return settings.model_dump(include={"in_flight", "timeout", "retries"})
 
 
-def _identity(folder: Path) -> str:
-    """Which weights and template a folder holds, without reading the weights."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in {".safetensors", ".json"})
+def _adapter(settings: InferenceSettings) -> Path | None:
+    if settings.lora_adapter is None:
+        return None
+    folder = Path(settings.lora_adapter).expanduser()
+    if not (folder / ADAPTER).exists():
+        raise MissingModelError(f"{settings.section}.lora_adapter: {folder} is no LoRA adapter: it has no {ADAPTER}.")
+    return folder.resolve()
+
+
+def _lora(adapter: Path | None, name: str) -> list[str]:
+    """vLLM's arguments for an adapter that answers under `name`."""
+    if adapter is None:
+        return []
+    rank = int(json.loads((adapter / ADAPTER).read_text())["r"])
+    room = next((most for most in RANKS if most >= rank), rank)
+    return ["--enable-lora", f"--lora-modules={name}={adapter}", f"--max-lora-rank={room}"]
+
+
+def _memory(settings: InferenceSettings) -> list[str]:
+    share = settings.gpu_memory_utilization
+    spread = [f"--tensor-parallel-size={settings.tensor_parallel_size}"] if settings.tensor_parallel_size > 1 else []
+    return [*spread, *([f"--gpu-memory-utilization={share}"] if share else [])]
+
+
+def _identity(folder: Path, adapter: Path | None) -> str:
+    """Which weights and template a model and its adapter hold, without reading the weights."""
+    folders = [folder, adapter] if adapter else [folder]
+    files = sorted(file for one in folders for file in one.iterdir() if file.suffix in {".safetensors", ".json"})
     stamps = [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     return digest(folder.name, template_hash(load_tokenizer(folder)), *stamps)

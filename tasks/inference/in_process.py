@@ -1,7 +1,7 @@
 """An engine in this process: Transformers, for machines without vLLM."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -19,13 +19,19 @@ class InProcess:
     """A model in this process, loaded with the first request. See `Engine` for `model` and `identity`."""
 
     folder: Path
+    adapter: Path | None
     model: str
     identity: str
 
     @cached_property
     def lm(self) -> LanguageModel:
-        """The model."""
-        return load(self.folder)
+        """The model, with its adapter merged into it."""
+        lm = load(self.folder)
+        if self.adapter is None:
+            return lm
+        from peft import PeftModel
+
+        return replace(lm, model=PeftModel.from_pretrained(lm.model, str(self.adapter)).merge_and_unload().eval())
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[tuple[int, Outcome]]:
         """See `Engine`. Outcomes come in order, a batch at a time; a batch is sampled, and so seeded, as one."""
