@@ -181,6 +181,7 @@ TABLES: Mapping[str, Table] = {
             "rejected": pl.String(),
             "label": pl.Boolean(),  # for labels: liked, of the answer in `chosen`
             "model": pl.String(),  # who wrote the rejected answer
+            "off_policy": pl.Boolean(),  # of best_of_n: not written by the model that DPO started from that night
         },
         about=("id", "target_id"),
     ),

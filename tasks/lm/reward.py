@@ -108,8 +108,12 @@ def answer_rewards(
     return head.score(features(lm, rows, token_budget, label="reward"))
 
 
-def newest_reward_head(lake: Lake) -> tuple[Model, RewardHead] | None:
-    """The reward head that was trained last, or None; its features come from the model `settings["model"]`."""
+Head = tuple[Model, RewardHead]
+"""A registered reward head, whose features come from the model `settings["model"]`, and its weights."""
+
+
+def newest_reward_head(lake: Lake) -> Head | None:
+    """The reward head that was trained last, or None."""
     heads = registry.models(lake).filter(pl.col("kind") == "reward")
     if not heads.height:
         return None

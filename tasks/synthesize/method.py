@@ -10,6 +10,7 @@ from configs.settings import SynthesizeSettings
 from storage.snapshot import digest
 from tasks.inference.client import Client
 from tasks.inference.engine import Failure, Outcome, Sampling
+from tasks.lm.reward import Head
 
 Turn = Mapping[str, Any]
 ROUND = 64
@@ -51,10 +52,14 @@ class Seed:
 
 @dataclass(frozen=True)
 class Seeds:
-    """What there is to start from: answered conversations of users, and documents; each sorted by id."""
+    """What there is to start from: answered conversations of users, and documents; each sorted by id.
+
+    `head` is the newest reward head, for methods that choose between answers.
+    """
 
     conversations: Sequence[Seed]
     documents: Sequence[Seed]
+    head: Head | None = None
 
 
 @dataclass(frozen=True)

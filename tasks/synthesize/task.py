@@ -2,8 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 
 import polars as pl
 from prefect import task
@@ -14,10 +14,12 @@ from storage.publish import Books, StepOutput, run_step
 from storage.registry import Model
 from storage.snapshot import Snapshot
 from tasks.inference.client import Client, open_client
-from tasks.lm.reward import newest_reward_head
-from tasks.synthesize.best_of_n import pair_rows, sample_answers
+from tasks.lm.load import resolve
+from tasks.lm.reward import Head, newest_reward_head
+from tasks.synthesize.candidates import Candidates, by_judge, by_reward, sample_answers
 from tasks.synthesize.method import sampling
 from tasks.synthesize.methods import METHODS
+from tasks.synthesize.pairs import Writer, pair_rows
 from tasks.synthesize.rows import Origin, empty, read_seeds, sample_ids, synthetic_rows, train_conversations
 
 log = logging.getLogger(__name__)
@@ -38,10 +40,11 @@ def synthesize(
         seed: all randomness follows from it.
     """
     target = f"{batch}-synthetic"
+    head = _head(lake, settings) if settings.best_of_n else None
 
     def work() -> StepOutput:
         with open_client(lake, settings, model) as client:
-            return make_rows(lake, curated, target, settings, client, seed)
+            return make_rows(lake, curated, target, settings, client, seed, head)
 
     return run_step(
         lake,
@@ -51,35 +54,38 @@ def synthesize(
         settings=[settings],
         inputs=curated,
         work=work,
-        extra=[model, str(seed)],
+        extra=[model, head[0].id if head else "", str(seed)],
     )
 
 
 @task(name="synthesize pairs", persist_result=False)
 def synthesize_pairs(lake: Lake, batch: str, model: Model, settings: SynthesizeSettings, seed: int) -> Snapshot:
-    """Sample answers to the batch's prompts from the model that DPO will start from; keep a better and a worse one.
+    """Sample answers to the batch's prompts; keep a better and a worse one.
 
     Args:
         lake: where everything lies.
         batch: whose curated prompts are answered.
-        model: who answers; endpoints, which serve another model, are passed over.
+        model: which DPO will start from. It answers itself, unless `pairs_from` says that the engine does.
         settings: how many prompts and samples.
         seed: all randomness follows from it.
     """
-    judge = newest_reward_head(lake)
+    head = _head(lake, settings)
 
     def work() -> StepOutput:
         prompts = train_conversations(lake.read("curated", batch=batch, step="score"))
         ids = sample_ids(prompts.select("id").collect()["id"], settings.pairs, seed)
-        if judge is None:
-            log.info("synthesize: no pairs: there is no reward head that could tell answers apart")
+        if head is None and settings.judge == "reward":
+            log.info("synthesize: no pairs: no reward head was trained yet; synthesize.judge names others")
             return StepOutput(empty("preferences"), Books(len(ids), {"no_reward_head": len(ids)}))
         chosen = prompts.filter(pl.col("id").is_in(ids)).select("id", "messages").sort("id").collect()
-        with open_client(lake, settings, model.path, on_policy=True) as client:
-            candidates, unsound = sample_answers(chosen, settings, client, seed)
+        waiting = [(row["id"], tuple(row["messages"][:-1])) for row in chosen.iter_rows(named=True)]
+        with open_client(lake, settings, model.path, on_policy=settings.pairs_from == "start") as client:
+            candidates, unsound = sample_answers(waiting, settings, client, seed)
             facts = {**asdict(client.usage), **_prefixed("answers_", unsound)}
-        rows, counts = pair_rows(candidates, model, *judge)
-        return StepOutput(rows, Books(len(ids), counts, facts))
+            writer = _writer(client, model)
+        scored, judging = _scored(lake, candidates, model, settings, head, seed)
+        rows, counts = pair_rows(scored, writer, settings.max_length_ratio)
+        return StepOutput(rows, Books(len(ids), counts, facts | judging))
 
     return run_step(
         lake,
@@ -89,15 +95,50 @@ def synthesize_pairs(lake: Lake, batch: str, model: Model, settings: SynthesizeS
         settings=[settings],
         inputs=[],
         work=work,
-        extra=[model.id, judge[0].id if judge else "", str(seed)],
+        extra=[model.id, head[0].id if head else "", str(seed)],
     )
 
 
+def _head(lake: Lake, settings: SynthesizeSettings) -> Head | None:
+    """The reward head that scores answers, if one is to."""
+    return newest_reward_head(lake) if settings.judge == "reward" else None
+
+
+def _writer(client: Client, model: Model) -> Writer:
+    own = client.engine.folder == resolve(model.path) and client.engine.model == resolve(model.path).name
+    return Writer(model.id if own else client.engine.model, off_policy=not own)
+
+
+def _scored(
+    lake: Lake,
+    candidates: Sequence[Candidates],
+    model: Model,
+    settings: SynthesizeSettings,
+    head: Head | None,
+    seed: int,
+) -> tuple[Sequence[Candidates], dict[str, float]]:
+    """The candidates with their scores, and what scoring took."""
+    if head is not None:
+        return by_reward(candidates, head), {}
+    with open_client(lake, settings, model.path) as client:
+        scored, losses = by_judge(candidates, settings.judge, client, seed)
+        return scored, _prefixed("judge_", {**asdict(client.usage), **losses})
+
+
 def make_rows(
-    lake: Lake, curated: Sequence[Snapshot], batch: str, settings: SynthesizeSettings, client: Client, seed: int
+    lake: Lake,
+    curated: Sequence[Snapshot],
+    batch: str,
+    settings: SynthesizeSettings,
+    client: Client,
+    seed: int,
+    head: Head | None = None,
 ) -> StepOutput:
-    """The rows that all methods make, for `batch`; what they are made with is opened when it is first asked."""
-    seeds = read_seeds(lake, curated, seed)
+    """The rows that all methods make, for `batch`; what they are made with is opened when it is first asked.
+
+    `head` is the reward head that chooses between answers, if one is to.
+    """
+    seeds = replace(read_seeds(lake, curated, seed), head=head)
     if not seeds.conversations and not seeds.documents:
         log.info("synthesize: nothing to start from: no answered conversation or document to train on")
     made = [
@@ -115,5 +156,5 @@ def make_rows(
     return StepOutput(rows, Books(counts.total(), counts, facts), {"quarantine": quarantine})
 
 
-def _prefixed(prefix: str, counts: Counter[str]) -> dict[str, int]:
+def _prefixed(prefix: str, counts: Mapping[str, float]) -> dict[str, float]:
     return {f"{prefix}{name}": count for name, count in counts.items()}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from tasks.synthesize.method import Method
 from tasks.synthesize.methods.backtranslate import backtranslate
+from tasks.synthesize.methods.best_of_n import best_of_n
 from tasks.synthesize.methods.checked import checked
 from tasks.synthesize.methods.document_questions import document_questions
 from tasks.synthesize.methods.evol_instruct import evol_instruct
@@ -22,6 +23,7 @@ METHODS: Mapping[str, tuple[str, Method]] = {
     "backtranslate": ("backtranslate", backtranslate),
     "document_questions": ("document_questions", document_questions),
     "regenerate": ("regenerate", regenerate),
+    "best_of_n": ("best_of_n", best_of_n),
     "checked": ("checked", checked),
     "translate": ("translate", translate),
     "extend": ("extend", extend),

@@ -28,8 +28,6 @@ from tasks.synthesize.method import (
 from tasks.synthesize.passages import passage
 from tasks.synthesize.rules import bad_instruction, unusable
 
-LEAST = 4  # of 5
-
 _WRITE = (
     "Write the question or request that the following text answers best. Reply with that question or request only."
     "\n\nText:\n{text}"
@@ -82,7 +80,7 @@ def backtranslate(
             rated = parse(Rating, text_of(outcome))
             if rated is None:
                 yield Dropped("rating_not_parsed", text_of(outcome))
-            elif rated.score < LEAST:
+            elif rated.score < settings.min_rating:
                 yield Dropped("rated_low", f"{rated.score}: {request}\n\n{text}")
             else:
                 yield Draft((user(request), assistant(text)), (one,), details={"score": rated.score})

@@ -30,8 +30,6 @@ from tasks.synthesize.novelty import words
 from tasks.synthesize.passages import passage
 from tasks.synthesize.rules import bad_answer, bad_instruction, unusable
 
-GROUNDED = 0.6  # share of the answer's words that are the passage's
-
 _ASK = (
     "Write one question that a user might ask and that the text answers, and its answer from the text alone. "
     'Reply in JSON, like {{"question": "...", "answer": "..."}}.\n\nText:\n{text}'
@@ -65,18 +63,18 @@ def document_questions(
             form = parse(Question, text_of(outcome))
             if form is None:
                 yield Dropped(unusable(outcome) or "not_parsed", text_of(outcome))
-            elif reason := _problem(form, text):
+            elif reason := _problem(form, text, settings.min_grounding):
                 yield Dropped(reason, text_of(outcome))
             else:
                 yield Draft((user(form.question), assistant(form.answer)), (one,), details={"passage": text})
 
 
-def _problem(form: Question, text: str) -> str | None:
+def _problem(form: Question, text: str, min_grounding: float) -> str | None:
     if reason := bad_instruction(form.question):
         return f"instruction_{reason}"
     if reason := bad_answer(form.question, form.answer):
         return f"answer_{reason}"
-    return None if grounding(form.answer, text) >= GROUNDED else "answer_not_grounded"
+    return None if grounding(form.answer, text) >= min_grounding else "answer_not_grounded"
 
 
 def grounding(answer: str, text: str) -> float:

@@ -28,7 +28,6 @@ from tasks.synthesize.method import (
 from tasks.synthesize.novelty import rouge_l, words
 from tasks.synthesize.rules import bad_instruction, unusable
 
-THRESHOLD = 0.7  # ROUGE-L with the original from which on nothing was gained
 SORRY_WORDS = 80  # an answer with "sorry" that is shorter is a refusal
 
 DEEPENING = {
@@ -55,7 +54,7 @@ def evol_instruct(
     """See `tasks.synthesize.method.Method`."""
     for positions in rounds(count):
         chosen = pick(seeds.conversations, positions, seed, "evol_instruct")
-        ways = [generator(seed, "evolution", position).choice([*DEEPENING, "breadth"]) for position in positions]
+        ways = [generator(seed, "evolution", position).choice(settings.evolutions) for position in positions]
         requests = [
             Request(_prompt(way, one.instruction), request_seed(seed, "evolve", position))
             for position, way, one in zip(positions, ways, chosen, strict=False)
@@ -63,7 +62,7 @@ def evol_instruct(
         ideas: list[Idea] = []
         outcomes = client.ask(requests, sampling(settings), "evolved instructions")
         for one, way, outcome in zip(chosen, ways, outcomes, strict=False):
-            if reason := _eliminated(one.instruction, outcome):
+            if reason := _eliminated(one.instruction, outcome, settings.max_rouge):
                 yield Dropped(f"instruction_{reason}", text_of(outcome))
             else:
                 ideas.append(Idea(text_of(outcome), (one,), {"evolution": way}))
@@ -78,13 +77,13 @@ def _prompt(way: str, instruction: str) -> tuple[Turn, ...]:
     return (user(_DEEPER.format(how=DEEPENING[way], prompt=instruction)),)
 
 
-def _eliminated(original: str, outcome: Outcome) -> str | None:
+def _eliminated(original: str, outcome: Outcome, max_rouge: float) -> str | None:
     text = text_of(outcome)
     if reason := unusable(outcome) or bad_instruction(text):
         return reason
     if _COPIED.search(text):
         return "copies_prompt"
-    return "no_gain" if rouge_l(words(original), words(text)) >= THRESHOLD else None
+    return "no_gain" if rouge_l(words(original), words(text)) >= max_rouge else None
 
 
 def _sorry(answer: str) -> bool:

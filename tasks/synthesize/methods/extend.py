@@ -27,8 +27,6 @@ from tasks.synthesize.method import (
 from tasks.synthesize.novelty import rouge_l, words
 from tasks.synthesize.rules import bad_answer, bad_instruction, unusable, whole
 
-THRESHOLD = 0.7  # ROUGE-L with an earlier turn of the user from which on nothing new is asked
-
 _PLAY = "You play a user who talks to an assistant. Write what the user says next. Reply with that message only."
 
 
@@ -45,7 +43,7 @@ def extend(
         longer: list[tuple[Seed, tuple[Turn, ...]]] = []
         for one, outcome in zip(chosen, client.ask(playing, sampling(settings), "follow-ups"), strict=True):
             text = text_of(outcome)
-            if reason := unusable(outcome) or bad_instruction(text) or _repeats(one, text):
+            if reason := unusable(outcome) or bad_instruction(text) or _repeats(one, text, settings.max_rouge):
                 yield Dropped(f"instruction_{reason}", text)
             else:
                 longer.append((one, (*one.messages, user(text))))
@@ -68,7 +66,7 @@ def _swapped(seed: Seed) -> tuple[Turn, ...]:
     return system(_PLAY), user("Hello!"), *(other[turn["role"]](str(turn["content"] or "")) for turn in turns)
 
 
-def _repeats(seed: Seed, text: str) -> str | None:
+def _repeats(seed: Seed, text: str, max_rouge: float) -> str | None:
     mine = words(text)
     before = [words(str(turn["content"] or "")) for turn in seed.messages if turn["role"] == "user"]
-    return "not_new" if any(rouge_l(mine, one) >= THRESHOLD for one in before) else None
+    return "not_new" if any(rouge_l(mine, one) >= max_rouge for one in before) else None

@@ -39,10 +39,7 @@ def magpie(
         EngineError: an endpoint answers, whose template is not known.
     """
     if client.engine.folder is None:
-        raise EngineError(
-            "Magpie needs the chat template of the model, which an endpoint does not tell: set synthesize.engine to "
-            "vllm or transformers, or synthesize.magpie to 0."
-        )
+        raise EngineError("Magpie takes an engine that knows the chat template of its model.")
     tokenizer = load_tokenizer(client.engine.folder)
     for positions in rounds(count):
         chosen = pick(seeds.conversations, positions, seed, "magpie")

@@ -1,7 +1,7 @@
 """Self-Instruct: the model writes new instructions after real ones, then answers them.
 
 Source: Wang et al., "Self-Instruct", 2023 (https://arxiv.org/abs/2212.10560): 8 demonstrations, 2 of them generated
-once there are some; an instruction is kept when its ROUGE-L with every other one is below 0.7. A model of our own
+once there are some; an instruction is kept when its ROUGE-L with every other one is below max_rouge. A model of our own
 continues a plain list of instructions, as there; an endpoint, which takes only chats, sees them as turns. Answers
 follow real conversations of the same domain and language, so that they come in the voice of the product.
 """
@@ -31,10 +31,6 @@ from tasks.synthesize.method import (
 from tasks.synthesize.novelty import Pool, words
 from tasks.synthesize.rules import MAX_WORDS, MIN_WORDS, bad_instruction, unusable
 
-DEMONSTRATIONS = 8
-GENERATED = 2  # of the demonstrations
-THRESHOLD = 0.7  # ROUGE-L
-
 _TASK = "You write messages that people send to an assistant. Every message asks for something else."
 _NEXT = "Write a new message."
 _LIST = "Messages that people sent to an assistant, every one asks for something else:\n\n"
@@ -54,10 +50,10 @@ def self_instruct(
     for one in usable:
         groups.setdefault(_group(one), []).append(one)
     prompt = _as_chat if client.engine.folder is None else _as_list
-    pool = Pool([one.instruction for one in usable], THRESHOLD)
+    pool = Pool([one.instruction for one in usable], settings.max_rouge)
     written: dict[Group, list[str]] = {}
     for positions in rounds(count):
-        shown = [_demonstrations(usable, groups, written, seed, position) for position in positions]
+        shown = [_demonstrations(usable, groups, written, settings, seed, position) for position in positions]
         requests = [
             Request(prompt(texts), request_seed(seed, "instruction", position))
             for position, (_, texts) in zip(positions, shown, strict=True)
@@ -85,6 +81,7 @@ def _demonstrations(
     usable: Sequence[Seed],
     groups: Mapping[Group, Sequence[Seed]],
     written: Mapping[Group, Sequence[str]],
+    settings: SynthesizeSettings,
     seed: int,
     position: int,
 ) -> tuple[tuple[Seed, ...], list[str]]:
@@ -92,8 +89,8 @@ def _demonstrations(
     numbers = generator(seed, "demonstrations", position)
     group = _group(numbers.choice(usable))  # so that large groups get many
     mine = written.get(group, ())
-    new = numbers.sample(mine, min(GENERATED, len(mine)))
-    real = numbers.sample(groups[group], min(DEMONSTRATIONS - len(new), len(groups[group])))
+    new = numbers.sample(mine, min(settings.generated_demonstrations, settings.demonstrations - 1, len(mine)))
+    real = numbers.sample(groups[group], min(settings.demonstrations - len(new), len(groups[group])))
     texts = [one.instruction for one in real] + new
     numbers.shuffle(texts)
     return tuple(real), texts

@@ -7,8 +7,9 @@ counts only if it is in the language that was asked for, which `tasks.synthesize
 from collections.abc import Iterator
 
 from configs.settings import SynthesizeSettings
+from configs.synthesis import LANGUAGES
 from tasks.inference.client import Client
-from tasks.inference.engine import EngineError, Outcome, Request
+from tasks.inference.engine import Outcome, Request
 from tasks.synthesize.method import (
     Draft,
     Dropped,
@@ -23,24 +24,6 @@ from tasks.synthesize.method import (
 )
 from tasks.synthesize.rules import unusable
 
-NAMES = {
-    "ar": "Arabic",
-    "de": "German",
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "hi": "Hindi",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "nl": "Dutch",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ru": "Russian",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "zh": "Chinese",
-}
 MAX_RATIO = 4.0  # of the lengths of a text and its translation
 
 _TRANSLATE = "Translate the following text into {language}. Reply with the translation only.\n\n{text}"
@@ -49,22 +32,13 @@ _TRANSLATE = "Translate the following text into {language}. Reply with the trans
 def translate(
     seeds: Seeds, count: int, settings: SynthesizeSettings, client: Client, seed: int
 ) -> Iterator[Draft | Dropped]:
-    """See `tasks.synthesize.method.Method`. Languages take turns.
-
-    Raises:
-        EngineError: no language to translate into is set, or one that has no name here.
-    """
+    """See `tasks.synthesize.method.Method`. Languages take turns."""
     languages = settings.translate_to
-    if not languages or (unknown := [one for one in languages if one not in NAMES]):
-        raise EngineError(
-            f"synthesize.translate needs synthesize.translate_to: one or more of {', '.join(NAMES)}; "
-            f"it is {', '.join(unknown) if languages else 'empty'}."
-        )
     for positions in rounds(count):
         chosen = list(zip(positions, pick(seeds.conversations, positions, seed, "translate"), strict=False))
         requests = [
             Request(
-                (user(_TRANSLATE.format(language=NAMES[_target(languages, position)], text=turn["content"])),),
+                (user(_TRANSLATE.format(language=LANGUAGES[_target(languages, position)], text=turn["content"])),),
                 request_seed(seed, "translate", position, number),
             )
             for position, one in chosen

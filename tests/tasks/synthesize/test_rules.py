@@ -1,6 +1,7 @@
 """Rules, novelty and pairs: what must hold for any text."""
 
 import random
+from statistics import mean, pstdev
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tasks.inference.engine import Failure
 from tasks.lm.generate import Completion
 from tasks.synthesize.novelty import Pool, common_subsequence, rouge_l, words
-from tasks.synthesize.pairs import MAX_LENGTH_RATIO, Pair, choose_pair
+from tasks.synthesize.pairs import Pair, choose_pair
 from tasks.synthesize.rules import bad_answer, bad_instruction, repetition, unusable, whole, whole_sentences
 
 
@@ -91,11 +92,11 @@ def test_a_pool_of_many_compares_with_few():
 answers = st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=9)
 
 
-@given(answers, st.data())
-def test_a_pair_has_a_margin_different_texts_and_similar_lengths(texts, data):
+@given(answers, st.sampled_from([1.0, 2.0, 5.0]), st.data())
+def test_a_pair_has_a_margin_different_texts_and_similar_lengths(texts, ratio, data):
     score = st.sampled_from([0.0, 0.1, 0.5, 0.9])
     rewards = data.draw(st.lists(score, min_size=len(texts), max_size=len(texts)))
-    pair = choose_pair(texts, rewards)
+    pair = choose_pair(texts, rewards, ratio)
     if isinstance(pair, str):
         assert pair in {"agree", "lengths"}
         return
@@ -103,17 +104,28 @@ def test_a_pair_has_a_margin_different_texts_and_similar_lengths(texts, data):
     assert pair.margin == rewards[pair.chosen] - rewards[pair.rejected] > 0
     assert texts[pair.chosen] != texts[pair.rejected]
     short, long = sorted((len(texts[pair.chosen]), len(texts[pair.rejected])))
-    assert long <= MAX_LENGTH_RATIO * short
+    assert long <= ratio * short
+
+
+@given(st.lists(st.floats(0, 1), min_size=6, max_size=20, unique=True))
+def test_of_many_samples_none_is_nearer_to_two_sigma_below_the_mean(rewards):
+    texts = [f"text {number:02d}" for number in range(len(rewards))]
+    pair = choose_pair(texts, rewards, 2.0)
+    target = mean(rewards) - 2 * pstdev(rewards)
+    worse = [value for value in rewards if value < max(rewards)]
+    assert abs(rewards[pair.rejected] - target) == pytest.approx(min(abs(value - target) for value in worse))
 
 
 def test_few_samples_reject_the_worst_many_the_one_near_two_sigma():
-    assert choose_pair(["aa", "bb", "cc"], [0.1, 0.9, 0.5]) == Pair(chosen=1, rejected=0, margin=pytest.approx(0.8))
+    assert choose_pair(["aa", "bb", "cc"], [0.1, 0.9, 0.5], 2.0) == Pair(
+        chosen=1, rejected=0, margin=pytest.approx(0.8)
+    )
     rewards = [0.9, 0.8, 0.8, 0.7, 0.7, 0.7, 0.6, 0.4, 0.0]
-    pair = choose_pair([f"text {number}" for number in range(9)], rewards)
+    pair = choose_pair([f"text {number}" for number in range(9)], rewards, 2.0)
     assert (pair.chosen, pair.rejected) == (0, 8 if abs(0.0 - 0.109) < abs(0.4 - 0.109) else 7)
 
 
 def test_samples_that_agree_give_no_pair():
-    assert choose_pair(["one", "two"], [0.5, 0.5]) == "agree"
-    assert choose_pair(["same", "same"], [0.5, 0.4]) == "agree"
-    assert choose_pair(["a very long answer indeed", "short"], [0.5, 0.4]) == "lengths"
+    assert choose_pair(["one", "two"], [0.5, 0.5], 2.0) == "agree"
+    assert choose_pair(["same", "same"], [0.5, 0.4], 2.0) == "agree"
+    assert choose_pair(["a very long answer indeed", "short"], [0.5, 0.4], 2.0) == "lengths"

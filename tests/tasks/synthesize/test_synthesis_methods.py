@@ -2,8 +2,11 @@
 
 import json
 import re
+from collections.abc import Callable
+from itertools import cycle
 
 import pytest
+from pydantic import ValidationError
 
 from configs.settings import SynthesizeSettings
 from tasks.inference.client import Client
@@ -40,12 +43,15 @@ SEEDS = Seeds(
 
 
 class Scripted:
-    """An engine that answers by the first pattern that is found in the last message, and notes what it was asked."""
+    """An engine that answers by the first pattern that is found in the last message, and notes what it was asked.
+
+    A reply is a text, or makes one of that message.
+    """
 
     model = identity = "scripted"
     folder = None
 
-    def __init__(self, *script: tuple[str, str]) -> None:
+    def __init__(self, *script: tuple[str, str | Callable[[str], str]]) -> None:
         self.script = script
         self.asked = []
 
@@ -53,7 +59,8 @@ class Scripted:
         for position, request in enumerate(requests):
             self.asked.append(request)
             content = str(request.messages[-1]["content"])
-            text = next(reply for pattern, reply in self.script if re.search(pattern, content, re.DOTALL))
+            reply = next(reply for pattern, reply in self.script if re.search(pattern, content, re.DOTALL))
+            text = reply if isinstance(reply, str) else reply(content)
             yield position, Completion(text, finished=True, tokens=len(text.split()))
 
 
@@ -64,7 +71,7 @@ def run(tmp_path):
 
         def make(name, engine, count=6, seeds=SEEDS, **changes):
             wanted, method = METHODS[name]
-            settings = SynthesizeSettings(**{wanted: count} | changes)
+            settings = SynthesizeSettings(**{wanted: count, "translate_to": ("de",)} | changes)
             return list(method(seeds, count, settings, Client(engine, journal), 17))
 
         yield make
@@ -80,7 +87,7 @@ def reasons(results) -> set[str]:
 
 def test_every_setting_of_a_method_exists_and_counts():
     for wanted, _ in METHODS.values():
-        assert SynthesizeSettings(**{"instructions": 0, wanted: 3}).conversations == 3
+        assert SynthesizeSettings(**{"instructions": 0, wanted: 3, "translate_to": ("de",)}).conversations == 3
 
 
 def test_every_method_makes_nothing_of_nothing(run):
@@ -89,7 +96,7 @@ def test_every_method_makes_nothing_of_nothing(run):
         engine.folder = None
         if name == "magpie":
             continue  # takes a model of its own
-        assert run(name, engine, seeds=Seeds([], []), translate_to=("de",)) == []
+        assert run(name, engine, seeds=Seeds([], [])) == []
 
 
 def test_evol_instruct_keeps_what_gained_and_is_answered(run):
@@ -104,6 +111,22 @@ def test_evol_instruct_keeps_what_gained_and_is_answered(run):
     assert [turn["role"] for turn in draft.messages] == ["system", "user", "assistant"]
     assert draft.details["evolution"] in {"constraints", "deepening", "concretizing", "reasoning", "input", "breadth"}
     assert reasons(results) == {"instruction_no_gain", "instruction_copies_prompt"}
+
+
+def test_evol_instruct_goes_only_the_ways_that_are_set(run):
+    engine = Scripted(
+        ("Given prompt", "Compare the three ways of exporting data."), ("Compare", "They differ in cost.")
+    )
+    results = run("evol_instruct", engine, count=6, evolutions=("breadth",))
+    assert all("brand new prompt" in one.messages[-1]["content"] for one in engine.asked if "Given" in str(one))
+    assert {draft.details["evolution"] for draft in drafts(results)} == {"breadth"}
+
+
+def test_self_instruct_shows_as_many_as_are_set_and_wants_news_as_set(run):
+    engine = Scripted(("Write a new message", "Where are my deleted notes now?"), ("deleted notes", "In the Trash."))
+    assert reasons(run("self_instruct", engine, count=2, demonstrations=2)) == {"instruction_not_new"}
+    assert all(sum(turn["role"] == "assistant" for turn in one.messages) == 2 for one in engine.asked)
+    assert len(drafts(run("self_instruct", engine, count=1, max_rouge=1))) == 1
 
 
 def test_evol_instruct_drops_short_answers_that_are_sorry(run):
@@ -129,8 +152,11 @@ def test_magpie_continues_what_the_template_writes_before_a_user(run, tmp_path):
 
 
 def test_magpie_cannot_use_an_endpoint(run):
-    with pytest.raises(EngineError, match=r"synthesize\.magpie to 0"):
+    with pytest.raises(EngineError, match="knows the chat template"):
         run("magpie", Scripted())
+    for settings in ({"engine": "openai"}, {"endpoints": ("http://127.0.0.1:1/v1",)}):
+        with pytest.raises(ValidationError, match="or magpie to 0"):
+            SynthesizeSettings(magpie=1, **settings)
 
 
 def test_personas_ask_in_their_own_way(run):
@@ -151,9 +177,10 @@ def test_backtranslation_keeps_what_is_rated_well(run):
     assert draft.messages[0] == {"role": "user", "content": "How long does Quillbay keep old versions?"}
     assert draft.messages[1]["content"] in DOCUMENT
     assert json.loads(good.asked[-1].schema)["properties"]["score"]["maximum"] == 5
-    assert (
-        reasons(run("backtranslate", Scripted(*script, ("How well", 'I think {"score": 2}')), 1, translate=1)) == set()
-    )
+    lenient = Scripted(*script, ("How well", 'I think {"score": 2}'))
+    lenient.identity = "another"
+    assert reasons(run("backtranslate", lenient, count=1)) == {"rated_low"}
+    assert len(drafts(run("backtranslate", lenient, count=1, min_rating=2))) == 1
 
 
 @pytest.mark.parametrize(
@@ -184,6 +211,14 @@ def test_document_questions_are_grounded(run, reply, reason):
     assert reasons(results) == ({reason} if reason else set())
 
 
+def test_how_grounded_an_answer_must_be_is_a_setting(run):
+    engine = Scripted(
+        ("Text:", '{"question": "How long are versions kept?", "answer": "For ninety days, dear friend."}')
+    )
+    assert reasons(run("document_questions", engine, count=1)) == set()
+    assert reasons(run("document_questions", engine, count=1, min_grounding=0.9)) == {"answer_not_grounded"}
+
+
 def test_grounding_is_the_share_of_the_answers_words():
     assert grounding("ninety days", "kept for ninety days") == 1
     assert grounding("ninety ninety", "kept for ninety days") == 0.5
@@ -197,6 +232,51 @@ def test_regenerated_answers_replace_the_old_one(run):
     assert draft.messages[:-1] == SEEDS.conversations[0].messages[:-1]
     assert draft.messages[-1]["content"] == "Right-click it, then Rename."
     assert reasons(results) == {"answer_same", "answer_no_words"}
+
+
+def better_is_longer(content: str) -> str:
+    first, second = re.search(
+        r"<answer A>\n(.*)\n</answer A>.*<answer B>\n(.*)\n</answer B>", content, re.DOTALL
+    ).groups()
+    return '{"better": "A"}' if len(first) > len(second) else '{"better": "B"}'
+
+
+def test_the_best_of_several_answers_is_kept(run):
+    samples = cycle(["Click.", "Click on it twice.", "Click on it."])
+    engine = Scripted(("<answer A>", better_is_longer), ("", lambda _: next(samples)))
+    results = run("best_of_n", engine, count=3, samples=3, judge="comparisons")
+    assert [draft.messages[-1]["content"] for draft in drafts(results)] == ["Click on it twice."] * 3
+    assert drafts(results)[0].details == {"score": 1.0, "of": 3}
+
+
+def test_best_of_n_needs_answers_that_differ_in_worth(run):
+    same = Scripted(("", "Click on it."))
+    assert reasons(run("best_of_n", same, count=2, judge="quality")) == {"too_few_answers"}
+    samples = cycle(["Click on it.", "Press it."])
+    mark = '{"helpful": 3, "honest": 3, "harmless": 3}'
+    agreed = Scripted(("<answer>", mark), ("", lambda _: next(samples)))
+    agreed.identity = "another"
+    assert reasons(run("best_of_n", agreed, count=2, judge="conduct")) == {"answers_agree"}
+
+
+def test_an_answer_whose_marks_are_not_understood_is_left_out(run):
+    samples = cycle(["Click on it.", "Press it.", "Hold it down."])
+    marks = {
+        "Click": '{"helpful": 3, "honest": 3, "harmless": 3}',
+        "Press": '{"helpful": 4, "honest": 3, "harmless": 3}',
+    }
+    engine = Scripted(
+        ("<answer>", lambda content: next((mark for word, mark in marks.items() if word in content), "Five!")),
+        ("", lambda _: next(samples)),
+    )
+    (draft,) = drafts(run("best_of_n", engine, count=1, samples=3, judge="conduct"))
+    assert draft.messages[-1]["content"] == "Press it."
+    assert draft.details["of"] == 2
+
+
+def test_without_a_reward_head_there_is_no_best_of_n(run, caplog):
+    assert run("best_of_n", Scripted()) == []
+    assert "synthesize.judge" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -231,10 +311,10 @@ def test_translations_take_turns_and_say_their_language(run):
 
 
 def test_translation_without_a_known_language_is_a_mistake(run):
-    with pytest.raises(EngineError, match="it is empty"):
-        run("translate", Scripted())
-    with pytest.raises(EngineError, match="it is xx"):
-        run("translate", Scripted(), translate_to=("de", "xx"))
+    with pytest.raises(ValidationError, match="translate_to is empty"):
+        SynthesizeSettings(translate=1)
+    with pytest.raises(ValidationError, match="translate_to is xx"):
+        SynthesizeSettings(translate_to=("de", "xx"))
 
 
 def test_extended_conversations_go_on(run):

@@ -1,0 +1,51 @@
+"""Best of n: several answers to a real prompt, of which the best is learned; also called rejection sampling.
+
+Source: Touvron et al., "Llama 2", 2023 (https://arxiv.org/abs/2307.09288), section 3.2.3, and Dong et al., "RAFT", 2023
+(https://arxiv.org/abs/2304.06767). Who tells good from bad is synthesize.judge: the reward head that users' feedback
+trained, or a language model.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from configs.settings import SynthesizeSettings
+from tasks.inference.client import Client
+from tasks.synthesize.candidates import Candidates, by_judge, by_reward, sample_answers
+from tasks.synthesize.method import Draft, Dropped, Seed, Seeds, assistant, pick, rounds
+
+log = logging.getLogger(__name__)
+
+
+def best_of_n(
+    seeds: Seeds, count: int, settings: SynthesizeSettings, client: Client, seed: int
+) -> Iterator[Draft | Dropped]:
+    """See `tasks.synthesize.method.Method`. Without a reward head that should choose it makes nothing."""
+    if settings.judge == "reward" and seeds.head is None:
+        log.warning("synthesize: best_of_n is left out: no reward head was trained yet; synthesize.judge names others")
+        return
+    for positions in rounds(count):
+        chosen = pick(seeds.conversations, positions, seed, "best_of_n")
+        prompts = [(str(position), one.messages[:-1]) for position, one in zip(positions, chosen, strict=False)]
+        candidates, _ = sample_answers(prompts, settings, client, seed)
+        for one, scored in zip(chosen, _scored(candidates, seeds, settings, client, seed), strict=True):
+            yield _best(one, scored)
+
+
+def _scored(
+    candidates: Sequence[Candidates], seeds: Seeds, settings: SynthesizeSettings, client: Client, seed: int
+) -> Sequence[Candidates]:
+    if settings.judge == "reward" and seeds.head is not None:
+        return by_reward(candidates, seeds.head)
+    return by_judge(candidates, settings.judge, client, seed)[0]
+
+
+def _best(seed: Seed, candidates: Candidates) -> Draft | Dropped:
+    if len(candidates.answers) < 2:
+        return Dropped("too_few_answers", "\n\n".join(candidates.answers))
+    best = max(candidates.scores)
+    if best == min(candidates.scores):
+        return Dropped("answers_agree", "\n\n".join(candidates.answers))
+    answer = candidates.answers[candidates.scores.index(best)]
+    return Draft(
+        (*seed.messages[:-1], assistant(answer)), (seed,), details={"score": best, "of": len(candidates.answers)}
+    )
