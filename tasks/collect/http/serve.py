@@ -1,9 +1,7 @@
 """Runs the collector on a port until it is told to end."""
 
 import gc
-import ipaddress
 import logging
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,6 +15,7 @@ from tasks.collect.http.drain import folder, source
 from tasks.collect.http.keys import VARIABLE, known_keys
 from tasks.collect.http.metrics import Metrics
 from tasks.collect.http.spool import Spool
+from tasks.inference.listen import address, is_loopback, listening
 
 PORT = 4318
 """OTLP's own: an OpenTelemetry SDK sends there when it is told nothing else."""
@@ -43,7 +42,8 @@ def serve(
         ready: called with the address and the spool once the port is open.
 
     Raises:
-        CollectorError: there are no keys for a public address, no spool, or the port is taken.
+        CollectorError: there are no keys for a public address, or no spool.
+        ListenError: the port is taken.
         KeysError: the keys cannot be read.
     """
     keys = known_keys(settings.http)
@@ -53,7 +53,7 @@ def serve(
             f"The lake {lake.uri} is in an object store: name a local folder as collect.http.spool, which "
             "`collect` can read, too."
         )
-    if not keys and not _is_loopback(host):
+    if not keys and not is_loopback(host):
         raise CollectorError(
             f"Without API keys the collector listens on this machine only, not on {host}: make a key with "
             f"`flywheel new-key NAME` and put its line into collect.http.keys_file or {VARIABLE}."
@@ -63,9 +63,8 @@ def serve(
     if (refusal := spool.refusal()) is not None:
         raise CollectorError(f"The collector cannot take anything into {place}: {refusal}; see collect.http.")
     app = application(Collector(spool, source(place, settings.http), settings, keys, metrics))
-    with _listening(host, port) as listening:
-        name, number = listening.getsockname()[:2]
-        ready(f"http://{f'[{name}]' if ':' in name else name}:{number}", str(place))
+    with listening(host, port, BACKLOG) as listener:
+        ready(address(listener), str(place))
         gc.collect()
         gc.freeze()  # what was imported is never garbage: looking through it would stop requests for 0.1 s
         config = uvicorn.Config(
@@ -77,23 +76,4 @@ def serve(
             limit_concurrency=CONNECTIONS,
         )
         with suppress(KeyboardInterrupt):  # uvicorn has ended by then, and says so once more
-            uvicorn.Server(config).run(sockets=[listening])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        found = socket.getaddrinfo(host, None)
-    except OSError:
-        return False
-    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise CollectorError(
-            f"The collector cannot listen on {host}, port {port}: {error.strerror}; choose another with --host "
-            "and --port."
-        ) from error
+            uvicorn.Server(config).run(sockets=[listener])

@@ -16,6 +16,7 @@ from configs.settings import CollectorSettings, CollectSettings
 from storage.lake import Lake
 from tasks.collect.http.keys import KeysError, holder, known_keys, new_key
 from tasks.collect.http.serve import CollectorError, serve
+from tasks.inference.listen import ListenError
 from tests.tasks.collect.samples import SAMPLES
 
 
@@ -41,7 +42,7 @@ def test_without_keys_only_this_machine_may_send(host: str, tmp_path: Path) -> N
 
 
 def test_a_port_that_is_taken_and_a_lake_without_a_folder_are_said(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(CollectorError, match=r"in use.*--port"):
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(ListenError, match=r"in use.*--port"):
         serve(Lake(str(tmp_path / "lake")), CollectSettings(), "127.0.0.1", other.getsockname()[1])
     with pytest.raises(CollectorError, match=r"name a local folder as collect\.http\.spool"):
         serve(Lake("s3://bucket/lake"), CollectSettings(), "127.0.0.1", 0)
