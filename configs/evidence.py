@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from configs.section import Section
+from configs.serving import SmokePrompt
 
 
 class EvaluateSettings(Section):
@@ -32,4 +33,16 @@ class PromoteSettings(Section):
         description="spend: with every challenger that failed, the next one must be surer, so that the chance of a "
         "champion to fall to one that is no better stays below 1 - confidence however many nights it serves. "
         "ignore: every night is tested as if it were the only one.",
+    )
+    smoke: tuple[SmokePrompt, ...] = Field(
+        default=(SmokePrompt(prompt="Hello! What can you do for me?"),),
+        description="What a model must answer before it becomes champion, and again once it is served.",
+    )
+    approval: bool = Field(
+        default=False,
+        description="A person decides about every model that is proven better: in the Prefect UI (deployment approve), "
+        "or by `flywheel promote`.",
+    )
+    approval_hours: float = Field(
+        default=72, gt=0, description="Hours for which Prefect waits for them; `flywheel promote` can do it later, too."
     )

@@ -21,6 +21,9 @@ from configs.privacy import ScrubSettings as ScrubSettings
 from configs.quality import ScoreSettings as ScoreSettings
 from configs.quality import SelectSettings as SelectSettings
 from configs.section import Section as Section
+from configs.serving import Hook as Hook
+from configs.serving import ServeSettings as ServeSettings
+from configs.serving import SmokePrompt as SmokePrompt
 from configs.sources import CollectorSettings as CollectorSettings
 from configs.sources import CollectSettings as CollectSettings
 from configs.sources import Format as Format
@@ -97,4 +100,5 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     promote: PromoteSettings = PromoteSettings()
+    serve: ServeSettings = ServeSettings()
     maintain: MaintainSettings = MaintainSettings()

@@ -4,7 +4,9 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from storage.evidence import Comparison, Evidence
 from storage.lake import Lake
+from storage.registry import Decision
 from tasks.report import tables
 
 Rows = list[dict[str, Any]]
@@ -47,18 +49,7 @@ def mixture_rows(lake: Lake, batch: str) -> Rows:
 
 def comparison_rows(lake: Lake, batch: str) -> Rows:
     """A row per metric."""
-    return [
-        {
-            "metric": row.name,
-            "role": row.role,
-            "champion": round(row.champion, 4),
-            "challenger": round(row.challenger, 4),
-            "better by": f"{row.delta:+.4f} ({row.lower:+.4f} to {row.upper:+.4f})",
-            "items": row.items,
-            "passed": {True: "yes", False: "no", None: ""}[row.passed],
-        }
-        for row in tables.comparison(lake, batch)
-    ]
+    return [_comparison_row(row) for row in tables.comparison(lake, batch)]
 
 
 def funnel_text(lake: Lake, batch: str) -> str:
@@ -76,4 +67,27 @@ def verdict_text(lake: Lake, batch: str) -> str:
     if found is None:
         return "# No verdict\n\nNo stage had enough new rows to train on; the champion stays."
     reasons = "\n".join(f"- {reason}" for reason in found.reasons)
-    return f"# {found.verdict.capitalize()}\n\n`{found.model}` against `{found.champion}`:\n\n{reasons}"
+    return f"# {tables.VERDICTS[found.verdict]}\n\n`{found.model}` against `{found.champion}`:\n\n{reasons}"
+
+
+def evidence_text(batch: str, decision: Decision) -> str:
+    """What a person sees who is to decide about a model, in Markdown: the reasons, and each metric with its bounds."""
+    rows = [_comparison_row(metric) for metric in Evidence.from_dict(decision.evidence).metrics]
+    names = list(rows[0]) if rows else []
+    lines = [names, ["---"] * len(names), *([str(value) for value in row.values()] for row in rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines if names)
+    reasons = "\n".join(f"- {reason}" for reason in decision.reasons)
+    head = f"# Shall `{decision.model}` serve instead of `{decision.champion}`?"
+    return f"{head}\n\nBatch {batch}; its report has samples side by side.\n\n{reasons}\n\n{table}"
+
+
+def _comparison_row(row: Comparison) -> dict[str, Any]:
+    return {
+        "metric": row.name,
+        "role": row.role,
+        "champion": round(row.champion, 4),
+        "challenger": round(row.challenger, 4),
+        "better by": f"{row.delta:+.4f} ({row.lower:+.4f} to {row.upper:+.4f})",
+        "items": row.items,
+        "passed": {True: "yes", False: "no", None: ""}[row.passed],
+    }

@@ -10,6 +10,7 @@ HOW_ONLY: dict[str, Any] = {
     "lake": True,
     "collect": True,
     "engine": True,
+    "serve": True,
     "maintain": True,
     "train": {"launch": True, "report_to": True, "deployments": True, "gpu_slots": True},
 }
@@ -18,7 +19,7 @@ HOW_ONLY: dict[str, Any] = {
 
 def settings_hash(settings: Settings) -> str:
     """What decides whether a finished batch would come out differently: not where input and lake lie, nor what works
-    on them or keeps them."""
+    on them, keeps them or serves the outcome."""
     return digest(settings.model_dump_json(exclude=HOW_ONLY))
 
 

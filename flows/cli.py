@@ -1,7 +1,9 @@
 """The `flywheel` command."""
 
+import logging
 import os
 import sys
+from getpass import getuser
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +17,7 @@ from configs.settings import Settings
 from flows.batches import unfinished_batches
 from storage import registry
 from storage.lake import Lake, LakeError
+from storage.registry import Decision
 from tasks.collect.run import anything_new
 
 app = typer.Typer(
@@ -31,6 +34,7 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 ConfigArgument = Annotated[Path, typer.Argument(help="Config file, such as configs/quickstart.yaml.")]
 BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]
 LakeArgument = Annotated[str, typer.Argument(help="Folder or URI of the lake.")]
+ByOption = Annotated[str | None, typer.Option(help="Who decides, for the history; the user of this machine.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Override a setting: --set train.sft.max_steps=50. Repeatable.")
 ]
@@ -134,16 +138,64 @@ def export(
 
 
 @app.command()
-def rollback(
+def promote(
+    config: ConfigArgument,
+    model: Annotated[str, typer.Argument(help="Id of a model; `flywheel status` lists them.")],
     reason: Annotated[str, typer.Argument(help="Why, for the history.")],
-    lake: LakeArgument = "lake",
+    by: ByOption = None,
+    overrides: SetOption = None,
+    *,
+    decline: Annotated[bool, typer.Option("--decline", help="Turn down a model that waits for approval.")] = False,
+) -> None:
+    """Let a model serve: one that waits for approval, or any other one, by hand."""
+    from tasks.promote.by_hand import decline as turn_down
+
+    settings = _settings(config, overrides)
+    lake = _existing(settings.lake)
+    if decline:
+        decision = turn_down(lake, model, by or getuser(), reason)
+        console.print(f"[bold]{model}[/] is declined: {decision.champion} goes on.")
+        return
+    _prepare_prefect(verbose=False)
+    from flows.promote import promote as move
+
+    _print_move(move(lake, settings, model, by or getuser(), reason))
+
+
+@app.command()
+def rollback(
+    config: ConfigArgument,
+    reason: Annotated[str, typer.Argument(help="Why, for the history.")],
     to: Annotated[str | None, typer.Option(help="Id of a former champion; the one before if not given.")] = None,
+    by: ByOption = None,
+    overrides: SetOption = None,
 ) -> None:
     """Let the champion before this one serve again."""
-    from storage.registry import rollback as move
+    settings = _settings(config, overrides)
+    lake = _existing(settings.lake)
+    _prepare_prefect(verbose=False)
+    from flows.promote import rollback as move
 
-    decision = move(_existing(lake), reason, to=to)
-    console.print(f"[bold]{decision.model}[/] serves again, instead of {decision.champion}.")
+    _print_move(move(lake, settings, by or getuser(), reason, to))
+
+
+@app.command()
+def serve(
+    config: ConfigArgument,
+    host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    overrides: SetOption = None,
+) -> None:
+    """Serve the champion with vLLM, OpenAI-compatible, and the next one as soon as it is promoted."""
+    from tasks.promote.serve import serve_champion
+
+    def ready(address: str) -> None:
+        console.print(f"The champion answers on [bold]{address}/v1[/] once it is loaded. Ctrl-C ends it.")
+
+    settings = _settings(config, overrides)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    serve_champion(_existing(settings.lake), settings, host, port, ready)
 
 
 @app.command()
@@ -287,6 +339,11 @@ def _existing(uri: str) -> Lake:
     if not lake.status():
         raise LakeError(f"There is no lake at {uri}: `make quickstart` or `flywheel run CONFIG` makes one.")
     return lake
+
+
+def _print_move(decision: Decision) -> None:
+    again = "again, " if decision.verdict == "rollback" else ""
+    console.print(f"[bold]{decision.model}[/] serves {again}instead of {decision.champion}. {decision.reasons[0]}")
 
 
 def _prepare_prefect(*, verbose: bool) -> None:

@@ -3,12 +3,13 @@
 from prefect import flow
 
 from configs.settings import Settings
+from flows.promote import ask
 from flows.runs import Run, current
 from storage import registry
 from storage.lake import Lake, LakeError
 from storage.registry import Decision, Model
 from tasks.evaluate.task import evaluate as score_models
-from tasks.promote.task import promote
+from tasks.promote.task import promote, roll_out
 
 
 @flow(name="evaluate", flow_run_name="evaluate {challenger} in {settings.lake}")
@@ -20,7 +21,7 @@ def evaluate(settings: Settings, challenger: str) -> str:
         challenger: id of a trained model.
 
     Returns:
-        The verdict: promote, hold or reject.
+        The verdict: promote, hold, reject, or wait (for a person).
 
     Raises:
         LakeError: no such model, or nothing was collected yet.
@@ -33,6 +34,11 @@ def evaluate(settings: Settings, challenger: str) -> str:
 
 
 def compare(lake: Lake, run: Run, challenger: Model, settings: Settings) -> Decision:
-    """Evaluate champion and challenger on the same items and decide."""
+    """Evaluate champion and challenger on the same items, decide, and see to what follows."""
     scores = score_models(lake, run.batch, challenger, run.champion, settings.evaluate, settings.seed)
-    return promote(lake, scores, challenger, run.champion, settings.promote, settings.seed)
+    decision = promote(lake, scores, challenger, run.champion, settings.promote, settings.seed)
+    if decision.verdict == "promote":
+        return roll_out(lake, settings.promote, settings.serve) or decision
+    if decision.verdict == "wait":
+        ask(settings, challenger.id)
+    return decision

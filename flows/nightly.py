@@ -14,6 +14,7 @@ from flows.train import train_stages
 from storage import registry
 from storage.lake import Lake
 from tasks.collect.task import collect
+from tasks.promote.rollout import tell_all
 from tasks.report.task import report
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def flywheel(settings: Settings) -> RunResult:
     lake = Lake(settings.lake)
     base_model(lake, settings)  # a missing model is said before anything is spent
     check_models(settings)
+    tell_all(lake, settings.serve.hooks)  # those that an earlier run could not reach
     collect(lake, settings.collect)
     run = current(lake, settings, unfinished=True)
     if run is None:

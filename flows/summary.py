@@ -18,7 +18,14 @@ from tasks.report.page import write
 if TYPE_CHECKING:  # importing it takes seconds, which `flywheel status` need not wait for
     from flows.erase import Erasure
 
-COLORS = {"promote": "green", "hold": "yellow", "reject": "red", "rollback": "yellow"}
+COLORS = {
+    "promote": "green",
+    "wait": "cyan",
+    "hold": "yellow",
+    "reject": "red",
+    "decline": "red",
+    "rollback": "yellow",
+}
 SPARKS = "▁▂▃▄▅▆▇█"
 BAR = 20  # characters
 
@@ -56,6 +63,8 @@ def print_status(console: Console, lake: Lake) -> None:
     console.print(table)
     champion = registry.champion(lake)
     console.print(f"\nChampion: [bold green]{champion or 'none yet'}[/]", _lineage(lake, champion))
+    for model in registry.waiting(lake):
+        console.print(f'[cyan]{model} waits for approval:[/] flywheel promote CONFIG {model} "why"')
     history = [verdict for verdict in tables.verdicts(lake) if verdict.primary]
     if history:
         deltas = [verdict.primary.delta for verdict in history if verdict.primary]

@@ -130,13 +130,14 @@ def vacuum(lake: Lake, table: str, hours: int) -> int:
 def prune_models(lake: Lake, before: datetime, keep_champions: int) -> Counter[str]:
     """Remove the weights of models that are older than a time and nobody needs.
 
-    Needed are the champion, those that served right before it, and all of a run that is not finished. Reward heads are
-    small, and models from elsewhere are not ours. The registry keeps every model: what it was trained on stays known.
+    Needed are the champion, those that served right before it, those that wait for a person, and all of a run that is
+    not finished. Reward heads are small, and models from elsewhere are not ours. The registry keeps every model: what
+    it was trained on stays known.
 
     Returns:
         Bytes freed, by model.
     """
-    needed = set(registry.served(lake)[-1 - keep_champions :])
+    needed = {*registry.served(lake)[-1 - keep_champions :], *registry.waiting(lake)}
     finished = lake.read("runs", step="finish").select(pl.col("batch").unique()).collect()["batch"]
     old = lake.read("models").filter(
         pl.col("kind") == "lm",

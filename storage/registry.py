@@ -19,7 +19,7 @@ from storage.tables import TABLES
 
 ATTEMPTS = 20
 MOVES = frozenset({"promote", "rollback"})
-"""Verdicts that move the champion pointer."""
+"""Verdicts that move the champion pointer. The others: hold, reject, wait (for a person) and decline (by one)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict on a challenger: promote, hold, reject or rollback, with its reasons and evidence."""
+    """A verdict on a challenger, with its reasons and evidence; `champion` is whom it was compared with."""
 
     model: str
     champion: str | None
@@ -112,6 +112,8 @@ def get(lake: Lake, model_id: str) -> Model:
                 f"The weights of {model_id} were removed by `flywheel maintain`: it keeps maintain.keep_champions "
                 "former champions, and others for maintain.model_days."
             )
+    elif not (Path(model.path) / "config.json").is_file():
+        raise LakeError(f"The weights of {model_id} are not in {model.path} any more: put the folder back there.")
     return model
 
 
@@ -135,6 +137,27 @@ def champion(lake: Lake) -> str | None:
 def served(lake: Lake) -> list[str]:
     """The champions up to the present one; a rollback takes away those that came after the model it names."""
     return _served(promotions(lake))
+
+
+def last_move(lake: Lake) -> tuple[str, Decision] | None:
+    """The verdict that made the present champion, after its id; None before the first one."""
+    moves = promotions(lake).filter(pl.col("verdict").is_in(MOVES)).tail(1)
+    return (moves["id"][0], _decision(moves.row(0, named=True))) if moves.height else None
+
+
+def waiting(lake: Lake) -> dict[str, tuple[str, Decision]]:
+    """Models that are proven better than the champion and wait for a person, oldest first: batch and verdict of each.
+
+    Once another champion serves, whoever was compared with the former one waits no more.
+    """
+    history = promotions(lake)
+    newest = history.unique("model", keep="last", maintain_order=True).filter(verdict="wait")
+    current = next(reversed(_served(history)), None)
+    return {
+        row["model"]: (row["batch"], _decision(row))
+        for row in newest.sort("sequence").iter_rows(named=True)
+        if row["champion"] == current
+    }
 
 
 def promotions(lake: Lake, *, version: int | None = None) -> pl.DataFrame:
@@ -214,6 +237,22 @@ def rollback(lake: Lake, reason: str, *, to: str | None = None, batch: str = "ro
     return decision
 
 
+def withdraw(lake: Lake, decision_id: str, reason: str) -> Decision | None:
+    """Roll back the promotion of that id, if it still is what made the champion; None if something else did.
+
+    However many notice at once that a new champion does not work, the pointer goes back by one model only.
+    """
+    move = last_move(lake)
+    if move is None or move[0] != decision_id or move[1].verdict != "promote" or move[1].champion is None:
+        return None
+    back = Decision(move[1].champion, move[1].model, "rollback", [reason])
+    try:
+        decide(lake, back, batch=f"withdraw-{decision_id}")
+    except LakeError:  # somebody else was quicker
+        return None
+    return back
+
+
 def _row(decision: Decision, row_id: str, batch: str, sequence: int) -> pl.DataFrame:
     row = {
         "id": row_id,
@@ -228,6 +267,10 @@ def _row(decision: Decision, row_id: str, batch: str, sequence: int) -> pl.DataF
         "decided_at": datetime.now(UTC),
     }
     return pl.DataFrame([row], schema=TABLES["promotions"].schema)
+
+
+def _decision(row: Mapping[str, Any]) -> Decision:
+    return Decision(row["model"], row["champion"], row["verdict"], row["reasons"], json.loads(row["evidence"]))
 
 
 def _decision_id(decision: Decision, batch: str, history: pl.DataFrame) -> str:

@@ -250,10 +250,22 @@ TABLES: Mapping[str, Table] = {
             "sequence": pl.Int64(),
             "model": pl.String(),
             "champion": pl.String(),  # before the verdict
-            "verdict": pl.String(),  # promote | hold | reject | rollback
+            "verdict": pl.String(),  # promote | hold | reject | wait | decline | rollback
             "reasons": pl.List(pl.String()),
             "evidence": pl.String(),  # JSON: each metric with its interval
             "decided_at": TIME,
+        },
+        about=(),
+    ),
+    "rollouts": Table(
+        "What followed a change of champion: who was told, and whether it answers where it is served.",
+        {
+            "decision": pl.String(),  # id of the row in promotions
+            "model": pl.String(),
+            "what": pl.String(),  # a hook; or where it is served
+            "ok": pl.Boolean(),
+            "said": pl.String(),
+            "at": TIME,
         },
         about=(),
     ),

@@ -3,11 +3,12 @@
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 from prefect import task
 
-from configs.settings import PromoteSettings
+from configs.settings import PromoteSettings, ServeSettings
 from storage.erasures import state
 from storage.evidence import Evidence
 from storage.lake import Lake
@@ -15,6 +16,8 @@ from storage.registry import Decision, Model, decide, first, promotions
 from storage.snapshot import Snapshot
 from tasks.promote.evidence import Contest, agreement, gather, metrics
 from tasks.promote.gate import judge, spent
+from tasks.promote.rollout import follow
+from tasks.promote.smoke import in_process
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +26,16 @@ log = logging.getLogger(__name__)
 def promote(
     lake: Lake, evaluation: Snapshot, challenger: Model, champion: Model, settings: PromoteSettings, seed: int
 ) -> Decision:
-    """Judge the challenger, and make it the champion if it is proven better.
+    """Judge the challenger, and make it the champion if it is proven better and answers the smoke prompts.
+
+    Where a person is to decide, it waits instead.
 
     Args:
         lake: where the tables are.
         evaluation: both models' scores on the same items.
         challenger: the model that was trained.
         champion: the model that served when the run began.
-        settings: what counts as proven.
+        settings: what counts as proven, and who decides.
         seed: of the bootstrap.
 
     Raises:
@@ -49,6 +54,8 @@ def promote(
         min_items=settings.min_items,
         faults=[*_faults(champion, challenger, agreed, settings), *_silent(evidence)],
     )
+    if verdict == "promote" and not _promoted(lake, contest, evaluation.batch):
+        verdict, reasons = _checked(challenger, settings, reasons)
     notes = [f"Sure means {confidence:.1%} here: challenger number {failures + 1} against this champion."]
     if agreed is not None:
         notes.append(f"The merged model and its adapter choose the same token in {agreed:.1%} of cases.")
@@ -58,6 +65,26 @@ def promote(
     decide(lake, decision, batch=evaluation.batch)
     log.info("promote: %s %s: %s", verdict, challenger.id, " ".join(reasons))
     return decision
+
+
+@task(name="roll out", persist_result=False)
+def roll_out(lake: Lake, promote: PromoteSettings, serve: ServeSettings) -> Decision | None:
+    """Tell the hooks of a new champion and see that it answers where it is served; see `tasks.promote.rollout`."""
+    return follow(lake, serve, promote.smoke)
+
+
+def _promoted(lake: Lake, contest: Contest, batch: str) -> bool:
+    """Whether this very comparison moved the pointer already, in a run that was killed after it."""
+    return bool(promotions(lake).filter(batch=batch, model=contest.challenger, verdict="promote").height)
+
+
+def _checked(challenger: Model, settings: PromoteSettings, reasons: list[str]) -> tuple[str, list[str]]:
+    """The verdict on a model that is proven better, once it was asked the smoke prompts."""
+    if faults := in_process(Path(challenger.path), settings.smoke):
+        return "reject", [*faults, *reasons]
+    if settings.approval:
+        return "wait", ["It is proven better and waits for a person to approve it.", *reasons]
+    return "promote", reasons
 
 
 def _failures(lake: Lake, contest: Contest, batch: str, settings: PromoteSettings) -> int:

@@ -1,42 +1,60 @@
-"""The nightly deployment on a real server and worker, triggered through the API with changed parameters."""
+"""The deployments on a real server and worker, triggered through the API with changed parameters."""
 
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from configs.load import parse
-from configs.settings import Settings
+from configs.settings import PromoteSettings, Settings
 from flows.laptop import laptop
+from flows.promote import ask
 from storage.lake import Lake
+from storage.registry import Decision, Model, champion, decide, promotions, register
 from tests.flows.small import small_settings
+
+FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with laptop(tmp_path_factory.mktemp("prefect"), port=None) as found:
+        yield found
+
+
+@pytest.fixture
+def api(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{address}/api", timeout=60) as client:
+        yield client
 
 
 def test_the_deployments_carry_settings_that_load() -> None:
     deployments = yaml.safe_load(Path("deploy/prefect.yaml").read_text())["deployments"]
-    assert {one["name"] for one in deployments} == {"nightly", "curate", "synthesize", "train", "evaluate", "maintain"}
+    names = {"nightly", "curate", "synthesize", "train", "evaluate", "approve", "maintain"}
+    assert {one["name"] for one in deployments} == names
     for deployment in deployments:
         assert parse(deployment["parameters"]["settings"], "deploy/prefect.yaml").lake
 
 
 @pytest.mark.slow
-def test_the_nightly_deployment_runs_with_changed_parameters(tmp_path: Path, tiny_model: Path) -> None:
+def test_the_nightly_deployment_runs_with_changed_parameters(
+    api: httpx.Client, tmp_path: Path, tiny_model: Path
+) -> None:
     settings = small_settings(tmp_path, tiny_model, stages=("sft",))
-    with laptop(tmp_path / "prefect", port=None) as address, httpx.Client(base_url=f"{address}/api", timeout=60) as api:
-        nightly = api.get("/deployments/name/nightly/nightly").raise_for_status().json()
-        assert nightly["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
-        assert "holdout_share" in str(nightly["parameter_openapi_schema"])
-        run = start(api, nightly["id"], settings)
-        state = wait(api, run, seconds=400)
-        assert state["type"] == "COMPLETED", state["message"]
-        artifacts = api.post("/artifacts/filter", json={"limit": 200}).raise_for_status().json()
-        logs = api.post("/logs/filter", json={"limit": 200}).raise_for_status().json()
-        refused = api.post(
-            f"/deployments/{nightly['id']}/create_flow_run", json={"parameters": {"settings": {"lak": 1}}}
-        )
+    nightly = api.get("/deployments/name/nightly/nightly").raise_for_status().json()
+    assert nightly["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
+    assert "holdout_share" in str(nightly["parameter_openapi_schema"])
+    run = start(api, nightly["id"], settings)
+    state = wait(api, run, seconds=400)
+    assert state["type"] == "COMPLETED", state["message"]
+    artifacts = api.post("/artifacts/filter", json={"limit": 200}).raise_for_status().json()
+    logs = api.post("/logs/filter", json={"limit": 200}).raise_for_status().json()
+    refused = api.post(f"/deployments/{nightly['id']}/create_flow_run", json={"parameters": {"settings": {"lak": 1}}})
     kinds = {(artifact["key"], artifact["type"]) for artifact in artifacts}
     assert kinds >= {
         ("funnel", "table"), ("funnel-summary", "markdown"), ("mixture", "table"),
@@ -47,17 +65,43 @@ def test_the_nightly_deployment_runs_with_changed_parameters(tmp_path: Path, tin
     assert refused.status_code in {409, 422}
 
 
+@pytest.mark.slow
+def test_a_person_decides_by_a_form_that_shows_the_evidence(address: str, api: httpx.Client, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    for name in ("old", "new"):
+        register(lake, Model(name, "lm", "sft", str(lake.folder("models", name)), "t"), batch="0")
+    decide(lake, Decision("old", None, "promote", ["The first one."]), batch="0")
+    decide(lake, Decision("new", "old", "wait", ["Loss 2.3 -> 2.1: proven better."], {"metrics": []}), batch="1")
+    settings = Settings(lake=lake.uri, promote=PromoteSettings(approval=True, smoke=()))  # these have no weights
+    with temporary_settings({PREFECT_API_URL: f"{address}/api"}):
+        ask(settings, "new")
+        ask(settings, "new")
+    (run,) = api.post("/flow_runs/filter", json={"flows": {"name": {"any_": ["approve"]}}}).raise_for_status().json()
+    state = wait(api, run["id"], seconds=120, until=FINAL | {"PAUSED"})
+    assert state["type"] == "PAUSED", state["message"]
+    keys = state["state_details"]["run_input_keyset"]
+    shown = api.get(f"/flow_runs/{run['id']}/input/{keys['description']}").raise_for_status().json()
+    assert "Shall `new` serve instead of `old`?" in shown
+    assert "Loss 2.3 -> 2.1: proven better." in shown
+    said = {"decision": "promote", "name": "Ann", "reason": "Reads well."}
+    api.post(f"/flow_runs/{run['id']}/resume", json={"run_input": said}).raise_for_status()
+    state = wait(api, run["id"], seconds=120)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert champion(lake) == "new"
+    assert promotions(lake).row(-1, named=True)["reasons"][0] == "Approved by Ann: Reads well."
+
+
 def start(api: httpx.Client, deployment: str, settings: Settings) -> str:
     body = {"parameters": {"settings": settings.model_dump(mode="json")}}
     return str(api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"])
 
 
-def wait(api: httpx.Client, run: str, seconds: float) -> dict[str, Any]:
-    """The state of a flow run once it is final."""
+def wait(api: httpx.Client, run: str, seconds: float, until: Collection[str] = FINAL) -> dict[str, Any]:
+    """The state of a flow run once it is one of `until`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         state: dict[str, Any] = api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
-        if state["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+        if state["type"] in until:
             return state
         time.sleep(1)
-    pytest.fail(f"the flow run did not end within {seconds} s")
+    pytest.fail(f"the flow run is {state['type']} after {seconds} s")

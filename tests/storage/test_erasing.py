@@ -24,6 +24,7 @@ NOBODYS = {
     "manifests": "counts; marked when a mixture loses rows",
     "models": "counts, losses and settings; the samples lie in the model's folder",
     "promotions": "figures, and answers that flows.erase takes out",
+    "rollouts": "names of hooks and models",
     "books": "counts",
     "runs": "times",
     "erasures": "keyed hashes of what must stay out",

@@ -12,13 +12,13 @@ from configs.settings import PromoteSettings
 from storage.evidence import Evidence
 from storage.lake import Lake, LakeError
 from storage.publish import publish
-from storage.registry import Decision, Model, champion, decide, promotions, register, rollback
+from storage.registry import Decision, Model, champion, decide, promotions, register
 from storage.snapshot import Snapshot
 from tasks.promote.task import promote
 
 OLD = Model("old", "lm", "base", "/nowhere", "template")
 NEW = replace(OLD, id="new", stage="sft", parent="old")
-SETTINGS = PromoteSettings(resamples=500)
+SETTINGS = PromoteSettings(resamples=500, smoke=())  # these models have no weights
 
 
 def replace_settings(**changes: Any) -> PromoteSettings:
@@ -104,7 +104,7 @@ def test_forgetting_adds_up_over_generations(lake: Lake) -> None:
         register(lake, model, batch="base")
     fine = evaluated(lake, gain=0.1, forgotten=0.02, forgotten_before=0.02)
     assert promote.fn(lake, fine, NEW, OLD, SETTINGS, 1).verdict == "promote"
-    rollback(lake, "To try again.")
+    decide(lake, Decision("old", "new", "rollback", ["To try again."]), batch="rollback")
     too_much = evaluated(lake, gain=0.1, forgotten=0.02, forgotten_before=0.2, batch="0002")
     decision = promote.fn(lake, too_much, NEW, OLD, SETTINGS, 1)
     assert decision.verdict == "reject"

@@ -1,0 +1,72 @@
+"""What a person decides: about a model that waits for approval, or about any other one."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from configs.mistake import Mistake
+from configs.settings import SmokePrompt
+from storage import registry
+from storage.lake import Lake
+from storage.registry import Decision
+from tasks.promote import smoke
+
+
+class PromotionError(Mistake):
+    """A model that cannot become champion, or about which nothing is to be decided; the message says why."""
+
+
+def approve(lake: Lake, model: str, who: str, reason: str, prompts: Sequence[SmokePrompt]) -> Decision:
+    """Make a model the champion: one that waits, against the champion that it beat; any other one without evidence.
+
+    Args:
+        lake: where it is registered.
+        model: its id.
+        who: decides this.
+        reason: why, for the history.
+        prompts: what it must answer first.
+
+    Raises:
+        LakeError: no such model, its weights are gone, or another model became champion meanwhile.
+        PromotionError: it is no language model, serves already, or does not answer a smoke prompt as it should.
+    """
+    found = registry.get(lake, model)
+    if found.kind != "lm":
+        raise PromotionError(
+            f"{model} is a {found.kind} model, and cannot answer anybody; `flywheel status` lists them."
+        )
+    current = registry.champion(lake)
+    if current == model:
+        raise PromotionError(f"{model} is the champion already.")
+    if faults := smoke.in_process(Path(found.path), prompts):
+        raise PromotionError(f"{model} was not promoted. {' '.join(faults)}")
+    batch, waited = registry.waiting(lake).get(model, (_batch(), None))
+    if waited is not None:
+        said = f"Approved by {who}: {reason}"
+        decision = Decision(model, waited.champion, "promote", [said, *waited.reasons], waited.evidence)
+    else:
+        decision = Decision(model, current, "promote", [f"Promoted by hand by {who}: {reason}"])
+    registry.decide(lake, decision, batch=batch)
+    return decision
+
+
+def decline(lake: Lake, model: str, who: str, reason: str) -> Decision:
+    """Turn down a model that waits; the champion stays.
+
+    Raises:
+        PromotionError: it does not wait.
+    """
+    waiting = registry.waiting(lake)
+    if model not in waiting:
+        names = ", ".join(waiting) or "none"
+        raise PromotionError(f"{model} does not wait for approval; models that do: {names}.")
+    batch, waited = waiting[model]
+    reasons = [f"Declined by {who}: {reason}", *waited.reasons]
+    decision = Decision(model, waited.champion, "decline", reasons, waited.evidence)
+    registry.decide(lake, decision, batch=batch)
+    return decision
+
+
+def _batch() -> str:
+    """Every decision by hand is one of its own."""
+    return f"hand-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"

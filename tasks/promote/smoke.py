@@ -1,0 +1,73 @@
+"""Smoke prompts: a handful of questions whose answers show whether a model works at all, before and after it serves."""
+
+import gc
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from configs.settings import SmokePrompt
+
+MOST_TOKENS = 128
+SHOWN = 60  # characters of a prompt in a sentence
+
+
+def failures(prompts: Sequence[SmokePrompt], answers: Sequence[str]) -> list[str]:
+    """A sentence for each answer that does not pass; the answer itself is not quoted, it may be a user's text."""
+    found = zip(prompts, (_fault(*pair) for pair in zip(prompts, answers, strict=True)), strict=True)
+    return [f'The answer to the smoke prompt "{prompt.prompt[:SHOWN]}" {fault}.' for prompt, fault in found if fault]
+
+
+def in_process(folder: Path, prompts: Sequence[SmokePrompt]) -> list[str]:
+    """What is wrong with the answers of the model in a folder; greedy, so that they are the same every time."""
+    from tasks.lm.generate import generate  # torch: not for who only asks a server
+    from tasks.lm.load import load
+
+    if not prompts:
+        return []
+    lm = load(folder)
+    asked = [[{"role": "user", "content": prompt.prompt}] for prompt in prompts]
+    answers = generate(lm, asked, max_new_tokens=MOST_TOKENS, temperature=0, top_p=1, seed=0, label="promote: smoke")
+    del lm
+    gc.collect()
+    return failures(prompts, [answer.text for answer in answers])
+
+
+def over_http(url: str, model: str, key: str | None, prompts: Sequence[SmokePrompt], timeout: float) -> list[str]:
+    """What is wrong with the answers of a model behind an OpenAI-compatible API.
+
+    Args:
+        url: ends in /v1.
+        model: its name there.
+        key: sent as a bearer token.
+        prompts: what to ask.
+        timeout: seconds that one answer may take.
+
+    Raises:
+        httpx.HTTPError: it cannot be reached, or refuses.
+    """
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    with httpx.Client(timeout=timeout, headers=headers) as client:
+        return failures(prompts, [_asked(client, url, model, prompt.prompt) for prompt in prompts])
+
+
+def _asked(client: httpx.Client, url: str, model: str, prompt: str) -> str:
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": MOST_TOKENS,
+        "temperature": 0,
+    }
+    answer = client.post(f"{url}/chat/completions", json=body).raise_for_status().json()
+    return str(answer["choices"][0]["message"]["content"] or "")
+
+
+def _fault(prompt: SmokePrompt, answer: str) -> str:
+    if not answer.strip():
+        return "is empty"
+    if prompt.expect is not None and not re.search(prompt.expect, answer):
+        return f"has nothing that matches {prompt.expect!r}"
+    if prompt.refuse is not None and re.search(prompt.refuse, answer):
+        return f"matches {prompt.refuse!r}"
+    return ""
