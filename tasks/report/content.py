@@ -10,14 +10,15 @@ from markupsafe import Markup
 
 from storage.lake import Lake
 from storage.registry import champion
-from tasks.report import charts, tables
+from tasks.report import charts, descent, tables
+from tasks.report.changes import changes
 from tasks.report.insight import SAMPLE, Insight, insight
 from tasks.report.map import topic_map
 from tasks.report.selection import CHOICES, selections
 from tasks.report.tables import FunnelRow, LossRow, Verdict
 
 SHOWN = 12
-"""Most kinds of personal data, verdicts, and models of a lineage."""
+"""Most kinds of personal data, and verdicts."""
 
 SCORES: Mapping[str, tuple[str, str]] = {
     "perplexity": ("Perplexity", "of the text under the first model"),
@@ -45,11 +46,12 @@ def content(lake: Lake, batch: str) -> dict[str, Any]:
     funnel, losses = tables.funnel(lake, batch), tables.losses(lake, batch)
     verdict, history = tables.verdict(lake, batch), tables.verdicts(lake)
     duplicates = lake.read("duplicates", batch=batch).select("reason", "similarity").collect()
-    lineage, mixture = tables.lineage(lake), tables.mixture(lake, batch)
+    mixture, models = tables.mixture(lake, batch), descent.nodes(lake)
     return {
         "batch": batch,
         "champion": champion(lake),
         "verdict": verdict,
+        "verdicts": tables.VERDICTS,
         "tiles": [*_collected(lake, batch, funnel), *_trained(losses), *_better(verdict)],
         "funnel": funnel,
         "widest": max((row.rows_in for row in funnel), default=0) or 1,
@@ -62,8 +64,10 @@ def content(lake: Lake, batch: str) -> dict[str, Any]:
         "losses": [(row, charts.curve(row.curve, f"Loss of {row.stage}")) for row in losses if row.curve],
         "trend": _trend(history),
         "history": history[::-1][:SHOWN],
-        "lineage": lineage[-SHOWN:],
-        "earlier": max(0, len(lineage) - SHOWN),
+        "descent": descent.graph(models) if models else None,
+        "earlier": lake.read("models").filter(kind="lm").select(pl.len()).collect().item() - len(models),
+        "changes": changes(lake, batch),
+        "rollout": tables.rollout(lake, verdict) if verdict else [],
         "selections": selections(lake, batch),
         "choices": CHOICES.values(),
         **_insight(insight(lake, batch)),
@@ -87,7 +91,7 @@ def _insight(found: Insight | None) -> dict[str, Any]:
 def _collected(lake: Lake, batch: str, funnel: Sequence[FunnelRow]) -> list[Tile]:
     """What came in and what was kept, beside the batch before."""
     now = _counts(funnel)
-    before = _batch_before(lake, batch)
+    before = tables.batch_before(lake, batch)
     then = _counts(tables.funnel(lake, before)) if before else {}
     return [
         Tile(title, f"{now[title]:,}", f"{then[title]:,} in the batch before" if title in then else "") for title in now
@@ -98,12 +102,6 @@ def _counts(funnel: Sequence[FunnelRow]) -> dict[str, int]:
     own = {row.step: row for row in funnel if not row.synthetic}
     counts = {"records collected": own["collect"].rows_in} if "collect" in own else {}
     return counts | ({"rows curated": dict(own["score"].out).get("curated", 0)} if "score" in own else {})
-
-
-def _batch_before(lake: Lake, batch: str) -> str | None:
-    names = lake.read("books", step="collect").filter(pl.col("batch") < batch).select("batch").max().collect()
-    found: str | None = names.item()
-    return found
 
 
 def _trained(losses: Sequence[LossRow]) -> list[Tile]:

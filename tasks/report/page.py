@@ -39,11 +39,13 @@ def render(lake: Lake, batch: str) -> str:
         "hue": topic_map.hue,
         "interval": charts.interval,
         "outcome": charts.outcome,
+        "relative": relative,
         "score": score,
         "share": share,
         "spark": charts.spark,
         "title": title,
         "unit": unit,
+        "written": written,
     }
     return environment.get_template("page.html").render(content(lake, batch))
 
@@ -80,6 +82,20 @@ def change(comparison: Comparison) -> str:
     if unit(comparison.name) == "share":
         return f"{comparison.delta * 100:+.1f} points"
     return f"{comparison.delta:+.3f}"
+
+
+def written(value: float | None, how: str) -> str:
+    """A figure, as a count, a share or a plain figure; a dash where there is none."""
+    if value is None:
+        return "–"
+    return {"count": count, "share": share}.get(how, "{:.2f}".format)(value)
+
+
+def relative(value: float | None) -> str:
+    """A relative change: `+12%`; `=` where nothing changed to speak of, nothing where it cannot be said."""
+    if value is None:
+        return ""
+    return f"{value:+.0%}" if round(value, 2) else "="
 
 
 def count(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from storage import rollouts
 from storage.evidence import Comparison, Evidence, Sample
 from storage.lake import Lake
 from storage.registry import champion, promotions
@@ -33,6 +34,15 @@ STEPS: Mapping[str, str] = {
 """Every step that keeps books, in the order of the pipeline, and what it is called."""
 GOES_ON = ("interactions", "kept", "scrubbed", "curated", "train", "mixed", "scored")
 """What the steps call the rows that the next step gets."""
+VERDICTS: Mapping[str, str] = {
+    "promote": "Promoted",
+    "wait": "Waits for approval",
+    "hold": "Held back",
+    "reject": "Rejected",
+    "decline": "Declined",
+    "rollback": "Rolled back",
+}
+"""Every verdict, and what it is called."""
 ENTITY = "entity:"
 """How the scrub step's facts about a type of personal data begin."""
 RECHECK = "recheck_"
@@ -91,10 +101,11 @@ class LossRow:
 class Verdict:
     """What the gate decided, and why."""
 
+    id: str
     batch: str
     model: str
     champion: str | None  # before the verdict
-    verdict: str  # promote | hold | reject | rollback
+    verdict: str  # one of `VERDICTS`
     reasons: tuple[str, ...]
     evidence: Evidence
     decided_at: datetime
@@ -173,6 +184,11 @@ def verdicts(lake: Lake) -> list[Verdict]:
     return [_verdict(row) for row in promotions(lake).iter_rows(named=True) if row["champion"] is not None]
 
 
+def rollout(lake: Lake, found: Verdict) -> list[dict[str, Any]]:
+    """What followed a verdict, oldest first: `what` was done, whether that went well, and what was said."""
+    return list(rollouts.facts(lake, found.id).select("what", "ok", "said").iter_rows(named=True))
+
+
 def comparison(lake: Lake, batch: str) -> list[Comparison]:
     """Champion against challenger by each metric; empty where nothing was decided."""
     found = verdict(lake, batch)
@@ -199,6 +215,22 @@ def lineage(lake: Lake, model: str | None = None) -> list[LineageRow]:
         chain.append(made)
         current = row["parent"]
     return chain[::-1]
+
+
+def batch_before(lake: Lake, batch: str) -> str | None:
+    """The batch that was collected before another one; None before the first."""
+    names = lake.read("books", step="collect").filter(pl.col("batch") < batch).select("batch").max().collect()
+    found: str | None = names.item()
+    return found
+
+
+def trainings(lake: Lake, batch: str) -> list[dict[str, Any]]:
+    """Stage and settings (of its training, and of mixing under `mix`) of each model that a batch trained."""
+    mixed = {manifest["stage"]: manifest["settings"] for manifest in manifests(lake, batch)}
+    return [
+        {"stage": row["stage"], "settings": json.loads(row["settings"]) | {"mix": mixed.get(row["stage"], {})}}
+        for row in _trained(lake, batch)
+    ]
 
 
 def _funnel_row(step: str, batch: str, books: pl.DataFrame) -> FunnelRow:
@@ -242,6 +274,7 @@ def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any]) -> LossRow:
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
     return Verdict(
+        id=row["id"],
         batch=row["batch"],
         model=row["model"],
         champion=row["champion"],

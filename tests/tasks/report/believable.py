@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from storage import rollouts
 from storage.evidence import Comparison, Evidence, Sample
 from storage.lake import Lake
 from storage.publish import Books, conform, publish
-from storage.registry import Decision, Model, decide, register
+from storage.registry import Decision, Model, decide, last_move, register
 
 BATCHES = ("0001-aaaaaaaa", "0002-bbbbbbbb", "0003-cccccccc")
 SELECT = {
@@ -46,7 +47,7 @@ SELECTED: dict[str, dict[str, Any]] = {
 }
 BOOKS = {
     "collect": Books(640, {"interactions": 604, "feedback": 24, "quarantined": 12}),
-    "dedupe": Books(604, {"kept": 520, "exact": 52, "near": 32}),
+    "dedupe": Books(604, {"kept": 520, "duplicates": 84}),
     "scrub": Books(
         604,
         {"scrubbed": 512, "duplicates": 78, "no_consent": 14},
@@ -66,7 +67,7 @@ def make_lake(lake: Lake, *, seed: int = 1) -> None:
     decide(lake, Decision("base-1", None, "promote", ["The first model of this lake."]), batch="base")
     parent = "base-1"
     for batch, verdict, delta in zip(BATCHES, ("promote", "reject", "hold"), (0.21, -0.12, 0.03), strict=True):
-        for step, books in BOOKS.items():
+        for step, books in _books(batch).items():
             publish(lake, "books", books.frame(), step=step, batch=batch, key="ab" * 16)
         publish(lake, "books", BOOKS["score"].frame(), step="score", batch=f"{batch}-synthetic", key="ab" * 16)
         _write(lake, "duplicates", batch, _duplicates(generator))
@@ -79,7 +80,24 @@ def make_lake(lake: Lake, *, seed: int = 1) -> None:
         evidence = Evidence(_metrics(delta), (Sample("How do I <b>export</b> my notes?", "In Settings.", ""),))
         decision = Decision(last, parent, verdict, [f"It is a {verdict}.", "Nothing forgotten."], evidence.to_dict())
         decide(lake, decision, batch=batch)
+        if verdict == "promote":
+            move = last_move(lake)
+            assert move is not None
+            rollouts.record(lake, move[0], last, "1. webhook ci.example.org", ok=True)
+            rollouts.record(lake, move[0], last, rollouts.SERVED, ok=True, said="flywheel serve")
         parent = last if verdict == "promote" else parent
+
+
+def _books(batch: str) -> dict[str, Books]:
+    """The last night brought more records, and a kind of personal data that no other one did."""
+    if batch != BATCHES[-1]:
+        return BOOKS
+    more = Books(900, {"interactions": 846, "feedback": 30, "quarantined": 24})
+    scrubbed = BOOKS["scrub"]
+    return BOOKS | {
+        "collect": more,
+        "scrub": Books(scrubbed.rows_in, scrubbed.out, {**scrubbed.facts, "entity:IBAN_CODE": 5}),
+    }
 
 
 def _write(lake: Lake, table: str, batch: str, rows: list[dict[str, Any]]) -> None:
@@ -146,7 +164,8 @@ def _trained(lake: Lake, batch: str, stage: str, parent: str, generator: np.rand
         part: {"rows": rows, "trained_tokens": tokens, "share": tokens / 51_000}
         for part, rows, tokens in (("user", 300, 41_000), ("synthetic", 40, 5_000), ("general", 40, 5_000))
     }
-    manifest = {"stage": stage, "parts": parts, "settings": {"select": SELECT}, **SELECTED[stage]}
+    select = SELECT if batch == BATCHES[-1] else {**SELECT, "min_reward": 0.2}
+    manifest = {"stage": stage, "parts": parts, "settings": {"select": select}, **SELECTED[stage]}
     manifest["examples"] = {"low_reward": [f"{batch[:4]}-1"], "in_holdout": [f"{batch[:4]}-2"]}
     row = {"id": mixture, "stage": stage, "rows": 380, "trained_tokens": 51_000, "manifest": json.dumps(manifest)}
     _write(lake, "manifests", mixture, [row])

@@ -11,8 +11,10 @@ import pytest
 from storage.evidence import Comparison
 from storage.lake import Lake
 from storage.publish import publish
-from tasks.report import charts, tables
+from storage.registry import Decision, Model, decide, register
+from tasks.report import charts, descent, tables
 from tasks.report.card import model_card
+from tasks.report.changes import changes
 from tasks.report.insight import insight, vendi, wilson
 from tasks.report.selection import selections
 from tasks.report.task import report
@@ -64,6 +66,54 @@ def test_losses_mixtures_and_verdict_of_a_batch(lake: Lake) -> None:
 
 def test_the_lineage_of_the_champion_begins_with_the_first_model(lake: Lake) -> None:
     assert [row.model for row in tables.lineage(lake)] == ["base-1", "sft-0001", "dpo-0001"]
+
+
+def test_what_changed_since_the_batch_before(lake: Lake, page: str) -> None:
+    found = changes(lake, BATCHES[2])
+    assert found is not None
+    figures = {change.title: change for change in found.figures}
+    collected = figures["Records collected"]
+    assert (collected.before, collected.now, collected.notable) == (640, 900, True)
+    assert figures["Quarantined"].now == pytest.approx(24 / 900)
+    assert figures["Challenger"].relative == pytest.approx((2.28 - 2.43) / 2.43)
+    assert not figures["SFT: tokens"].notable
+    assert [setting[1:] for setting in found.settings] == [("mix.select.min_reward", 0.2, 0.3)] * 2
+    assert found.new_entities == ("IBAN_CODE",)
+    assert changes(lake, BATCHES[0]) is None
+    assert "iban code" in page
+
+
+def test_the_graph_has_the_way_to_the_champion_on_top_and_the_others_below(lake: Lake) -> None:
+    found = descent.nodes(lake)
+    assert [(node.model, node.parent, node.served, node.verdict) for node in found] == [
+        ("base-1", None, True, "promote"),
+        ("sft-0001", "base-1", True, ""),
+        ("dpo-0001", "sft-0001", True, "promote"),
+        ("sft-0003", "dpo-0001", False, ""),
+        ("dpo-0003", "sft-0003", False, "hold"),
+        ("sft-0002", "dpo-0001", False, ""),
+        ("dpo-0002", "sft-0002", False, "reject"),
+    ]
+    drawn = ElementTree.fromstring(str(descent.graph(found)))
+    kinds = [found.attrib["class"].removeprefix("model ") for found in drawn.iter("g")]
+    assert kinds == ["served", "served", "champion", "", "hold", "", "reject"]
+
+
+def test_of_a_long_history_the_newest_models_and_the_way_to_the_champion_are_drawn(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    for at in range(60):
+        parent = f"m{at - 1}" if 0 < at < 20 else "m19" if at else None
+        register(lake, Model(f"m{at:}", "lm", "sft", lake.path("models", f"m{at}"), "t", parent), batch="0")
+    decide(lake, Decision("m19", None, "promote", ["It is."]), batch="0")
+    found = descent.nodes(lake)
+    assert len(found) == descent.MOST + 20
+    assert [node.model for node in found if node.served] == [f"m{at}" for at in range(20)]
+
+
+def test_what_followed_a_promotion_is_under_its_verdict(lake: Lake) -> None:
+    text = Path(report.fn(lake, BATCHES[0])).read_text(encoding="utf-8")
+    assert "<b>1. webhook ci.example.org</b> done" in text
+    assert "<b>served</b> flywheel serve" in text
 
 
 def test_the_page_loads_nothing_and_shows_everything(page: str) -> None:
