@@ -1,9 +1,7 @@
 """The `flywheel` command."""
 
-import logging
 import os
 import sys
-from getpass import getuser
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,13 +9,22 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from configs.load import load, override, parse
+from configs.load import override, parse
 from configs.mistake import Mistake
-from configs.settings import Settings
 from flows.batches import unfinished_batches
+from flows.cli_serving import serving
+from flows.terminal import (
+    BatchOption,
+    ConfigArgument,
+    LakeArgument,
+    SetOption,
+    console,
+    existing,
+    prepare_prefect,
+    settings_of,
+)
 from storage import registry
-from storage.lake import Lake, LakeError
-from storage.registry import Decision
+from storage.lake import Lake
 from tasks.collect.run import anything_new
 
 app = typer.Typer(
@@ -28,28 +35,20 @@ app = typer.Typer(
 )
 review = typer.Typer(help="Let people decide about the rows that the scores are least sure of.", no_args_is_help=True)
 app.add_typer(review, name="review")
+app.add_typer(serving)
 LOOPBACK = "127.0.0.1"
-console = Console(width=None if sys.stdout.isatty() else 120)
-
-ConfigArgument = Annotated[Path, typer.Argument(help="Config file, such as configs/quickstart.yaml.")]
-BatchOption = Annotated[str | None, typer.Option(help="Which batch; the newest one if not given.")]
-LakeArgument = Annotated[str, typer.Argument(help="Folder or URI of the lake.")]
-ByOption = Annotated[str | None, typer.Option(help="Who decides, for the history; the user of this machine.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a setting: --set train.sft.max_steps=50. Repeatable.")
-]
 
 
 @app.command()
 def run(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = False) -> None:
     """Run the whole pipeline once: collect, curate, synthesize, train, evaluate, promote."""
-    settings = _settings(config, overrides)
+    settings = settings_of(config, overrides)
     lake = Lake(settings.lake)
     if not anything_new(lake, settings.collect) and not unfinished_batches(lake, settings):
         champion = registry.champion(lake) or "none yet"
         console.print(f"[bold]Nothing new[/] in {settings.lake}: trained nothing, wrote nothing. Champion: {champion}")
         return
-    _prepare_prefect(verbose=verbose)
+    prepare_prefect(verbose=verbose)
     from flows.nightly import flywheel
     from tasks.lm.load import resolve
 
@@ -65,8 +64,8 @@ def run(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = 
 @app.command()
 def curate(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = False) -> None:
     """Collect and curate what is new; train nothing."""
-    settings = _settings(config, overrides)
-    _prepare_prefect(verbose=verbose)
+    settings = settings_of(config, overrides)
+    prepare_prefect(verbose=verbose)
     from flows.curate import curate as flow
     from flows.summary import print_funnel
 
@@ -84,7 +83,7 @@ def collector(
     """Take interactions, feedback and OpenTelemetry traces over HTTP, for the next `run` to collect."""
     from tasks.collect.http.serve import serve
 
-    settings = _settings(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    settings = settings_of(config, overrides) if config else parse(override({}, overrides or []), "--set")
 
     def ready(address: str, spool: str) -> None:
         console.print(f"Collecting on [bold]{address}[/] into {spool}. Ctrl-C ends it.", soft_wrap=True)
@@ -109,7 +108,7 @@ def status(lake: LakeArgument = "lake") -> None:
     """What the lake holds: tables, rows, versions, the champion and the last verdicts."""
     from flows.summary import print_status
 
-    print_status(console, _existing(lake))
+    print_status(console, existing(lake))
 
 
 @app.command()
@@ -117,85 +116,7 @@ def report(lake: LakeArgument = "lake", batch: BatchOption = None) -> None:
     """Write the report of a batch again and say where it lies."""
     from flows.summary import write_report
 
-    console.print(write_report(_existing(lake), batch))
-
-
-@app.command()
-def export(
-    folder: Annotated[Path, typer.Argument(help="Where to write.")],
-    lake: LakeArgument = "lake",
-    model: Annotated[str | None, typer.Option(help="Id of a model; the champion if not given.")] = None,
-    kinds: Annotated[list[str] | None, typer.Option("--gguf", help="f16 or q8_0. Repeatable.")] = None,
-) -> None:
-    """Write a model for serving: safetensors with its card and, if asked for, GGUF with a Modelfile."""
-    from flows.export import export as write
-
-    for kind, found in write(_existing(lake), folder, model, kinds or ()).items():
-        console.print(
-            f"GGUF {kind}: {found.divergence:.4f} nats from the original, same token in {found.agreement:.1%} of cases."
-        )
-    console.print(f"Exported to [bold]{folder}[/].", soft_wrap=True)
-
-
-@app.command()
-def promote(
-    config: ConfigArgument,
-    model: Annotated[str, typer.Argument(help="Id of a model; `flywheel status` lists them.")],
-    reason: Annotated[str, typer.Argument(help="Why, for the history.")],
-    by: ByOption = None,
-    overrides: SetOption = None,
-    *,
-    decline: Annotated[bool, typer.Option("--decline", help="Turn down a model that waits for approval.")] = False,
-) -> None:
-    """Let a model serve: one that waits for approval, or any other one, by hand."""
-    from tasks.promote.by_hand import decline as turn_down
-
-    settings = _settings(config, overrides)
-    lake = _existing(settings.lake)
-    if decline:
-        decision = turn_down(lake, model, by or getuser(), reason)
-        console.print(f"[bold]{model}[/] is declined: {decision.champion} goes on.")
-        return
-    _prepare_prefect(verbose=False)
-    from flows.promote import promote as move
-
-    _print_move(move(lake, settings, model, by or getuser(), reason))
-
-
-@app.command()
-def rollback(
-    config: ConfigArgument,
-    reason: Annotated[str, typer.Argument(help="Why, for the history.")],
-    to: Annotated[str | None, typer.Option(help="Id of a former champion; the one before if not given.")] = None,
-    by: ByOption = None,
-    overrides: SetOption = None,
-) -> None:
-    """Let the champion before this one serve again."""
-    settings = _settings(config, overrides)
-    lake = _existing(settings.lake)
-    _prepare_prefect(verbose=False)
-    from flows.promote import rollback as move
-
-    _print_move(move(lake, settings, by or getuser(), reason, to))
-
-
-@app.command()
-def serve(
-    config: ConfigArgument,
-    host: Annotated[str, typer.Option(help="Name or address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
-    overrides: SetOption = None,
-) -> None:
-    """Serve the champion with vLLM, OpenAI-compatible, and the next one as soon as it is promoted."""
-    from tasks.promote.serve import serve_champion
-
-    def ready(address: str) -> None:
-        console.print(f"The champion answers on [bold]{address}/v1[/] once it is loaded. Ctrl-C ends it.")
-
-    settings = _settings(config, overrides)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    serve_champion(_existing(settings.lake), settings, host, port, ready)
+    console.print(write_report(existing(lake), batch))
 
 
 @app.command()
@@ -210,8 +131,8 @@ def mix(
     from flows.mixing import mixtures
     from flows.summary import print_mixture
 
-    settings = _settings(config, overrides) if config else parse(override({}, overrides or []), "--set")
-    for shown in mixtures(_existing(settings.lake), settings, stage, dry_run=dry_run):
+    settings = settings_of(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    for shown in mixtures(existing(settings.lake), settings, stage, dry_run=dry_run):
         print_mixture(console, shown.manifest, shown.skipped)
 
 
@@ -225,7 +146,7 @@ def export_mixture(
     """Write the rows of a mixture for other tools, with its manifest beside them."""
     from flows.mixing import export_mixture as write
 
-    written, left = write(_existing(lake), file, form, mixture)
+    written, left = write(existing(lake), file, form, mixture)
     rest = f" {left:,} with tool calls are left out: {form} cannot hold them." if left else ""
     console.print(f"{written:,} rows in [bold]{file}[/].{rest}", soft_wrap=True)
 
@@ -240,7 +161,7 @@ def review_export(
     """Write the most uncertain rows of the training side, to be marked keep or drop."""
     from flows.review import export_rows
 
-    found = export_rows(_existing(lake), file, count, format)
+    found = export_rows(existing(lake), file, count, format)
     console.print(f"{found:,} rows in [bold]{file}[/]: mark them keep or drop, then `flywheel review import {file}`.")
 
 
@@ -253,7 +174,7 @@ def review_import(
     """Take decisions: from the next mixture on they count for more than any score, and are labels to learn from."""
     from flows.review import import_decisions
 
-    counts = import_decisions(_existing(lake), file, reviewer)
+    counts = import_decisions(existing(lake), file, reviewer)
     console.print(", ".join(f"[bold]{count:,}[/] {name.replace('_', ' ')}" for name, count in sorted(counts.items())))
 
 
@@ -275,8 +196,8 @@ def maintain(config: ConfigArgument, overrides: SetOption = None) -> None:
     """Merge small files, empty raw text past its time, remove old versions and weights that nobody needs."""
     from storage.maintain import maintain as work
 
-    settings = _settings(config, overrides)
-    for what, count in work(_existing(settings.lake), settings.maintain).items():
+    settings = settings_of(config, overrides)
+    for what, count in work(existing(settings.lake), settings.maintain).items():
         console.print(f"{count:>15,}  {what.replace('_', ' ')}")
 
 
@@ -291,7 +212,7 @@ def trace(
     from flows.trace import as_tree
     from flows.trace import trace as follow
 
-    node = follow(_existing(lake), name)
+    node = follow(existing(lake), name)
     if json:
         sys.stdout.write(dumps(node.to_dict(), default=str) + "\n")
     else:
@@ -313,8 +234,8 @@ def erase(
     from flows.erase import plan, wish
     from flows.summary import print_erasure
 
-    settings = _settings(config, overrides) if config else parse(override({}, overrides or []), "--set")
-    lake = _existing(settings.lake)
+    settings = settings_of(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    lake = existing(settings.lake)
     what = plan(lake, *wish(user, conversation, name), settings.collect)
     if yes:
         forget(lake, what)
@@ -328,37 +249,6 @@ def main() -> None:
     except Mistake as error:
         Console(stderr=True).print(f"[red]{error}[/]", soft_wrap=True)
         sys.exit(2)
-
-
-def _settings(config: Path, overrides: list[str] | None) -> Settings:
-    return load(config, overrides or [])
-
-
-def _existing(uri: str) -> Lake:
-    lake = Lake(uri)
-    if not lake.status():
-        raise LakeError(f"There is no lake at {uri}: `make quickstart` or `flywheel run CONFIG` makes one.")
-    return lake
-
-
-def _print_move(decision: Decision) -> None:
-    again = "again, " if decision.verdict == "rollback" else ""
-    console.print(f"[bold]{decision.model}[/] serves {again}instead of {decision.champion}. {decision.reasons[0]}")
-
-
-def _prepare_prefect(*, verbose: bool) -> None:
-    """Settings that Prefect reads when it is imported: our lines on the terminal, and patience on slow machines."""
-    defaults = {
-        "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "WARNING",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,storage",
-        "PREFECT_LOGGING_FORMATTERS_STANDARD_FORMAT": "%(asctime)s  %(message)s",
-        "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s  %(message)s",
-        "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s  %(message)s",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
 
 
 if __name__ == "__main__":
