@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from configs.mistake import Mistake
 from flows import cli
-from storage.lake import Lake
+from storage.lake import Lake, LakeError
 from storage.registry import Decision, Model, decide, register
 from tests.rows import write
 from tests.tasks.mix.test_mix import BATCH, curate, talk
@@ -65,9 +66,9 @@ def test_a_mixture_is_made_and_exported_with_its_manifest(config: Path, tmp_path
 
 def test_without_a_mixture_it_says_how_to_get_one(config: Path, tmp_path: Path) -> None:
     lake = str(config.parent / "lake")
-    with pytest.raises(cli.LakeError, match=r"No mixture nosuch in .*; there are: none yet"):
+    with pytest.raises(LakeError, match=r"No mixture nosuch in .*; there are: none yet"):
         flywheel("export-mixture", str(tmp_path / "a.jsonl"), lake, "--mixture", "nosuch")
-    with pytest.raises(cli.LakeError, match="name one; `flywheel mix` makes some"):
+    with pytest.raises(LakeError, match="name one; `flywheel mix` makes some"):
         flywheel("export-mixture", str(tmp_path / "a.jsonl"), lake)
-    with pytest.raises(cli.Mistake, match="There is no stage tuning; there are: cpt, sft"):
+    with pytest.raises(Mistake, match="There is no stage tuning; there are: cpt, sft"):
         flywheel("mix", str(config), "--stage", "tuning", "--dry-run")
