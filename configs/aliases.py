@@ -6,7 +6,9 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-SETTINGS = dict.fromkeys(("base_model", "model", "model_name", "model_path"), "model_name_or_path")
+SETTINGS = dict.fromkeys(("base_model", "model", "model_name", "model_path"), "model_name_or_path") | {
+    "chat_template": "template"
+}
 TRAIN = {"pt": "cpt", "rm": "reward"}  # LLaMA-Factory
 STAGE = {
     **dict.fromkeys(("cutoff_len", "max_seq_length", "max_seq_len", "sequence_len", "block_size"), "max_length"),

@@ -34,6 +34,8 @@ from configs.training import LaunchSettings as LaunchSettings
 from configs.training import StageSettings as StageSettings
 from configs.training import TrainSettings as TrainSettings
 
+Template = Literal["own", "alpaca", "chatml", "gemma", "llama2", "llama3", "mistral", "phi3", "vicuna", "zephyr"]
+
 
 class DedupeSettings(Section):
     """Step 2: exact and near duplicates, against everything seen before."""
@@ -85,6 +87,11 @@ class Settings(Section):
     model_name_or_path: str = Field(
         default="smollm2",
         description='Folder of the first champion, a hub name, or "smollm2" (make model gets it).',
+    )
+    template: Template = Field(
+        default="own",
+        description="Chat template of the first champion and of all that is trained from it: the model's own or, for "
+        "models that come without one, one by name.",
     )
     engine: Literal["local", "ray"] = Field(
         default="local",

@@ -4,12 +4,14 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.runs import same_template
 from storage import registry
 from storage.lake import Lake, LakeError
 from tasks.export.check import Difference, difference
 from tasks.export.gguf import KINDS, ExportError, write_gguf
 from tasks.export.modelfile import modelfile
 from tasks.lm.load import load_tokenizer
+from tasks.lm.template import serving_template
 from tasks.report.card import model_card
 from tasks.train.job import RESULT
 
@@ -33,6 +35,7 @@ def export(
 
     Raises:
         LakeError: no such model, or no champion yet.
+        TemplateError: its folder has another chat template than it was trained with.
         ExportError: a kind that is not known, a model that GGUF has no form for, or a file that differs too much.
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
@@ -40,11 +43,15 @@ def export(
     name = model_id or registry.champion(lake)
     if name is None:
         raise LakeError(f"{lake.uri} has no champion to export yet: `flywheel run CONFIG` makes one.")
-    source = Path(registry.get(lake, name).path)
+    model = same_template(registry.get(lake, name))
+    source = Path(model.path)
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(source.iterdir()):
         if file.is_file() and file.name != RESULT:  # which shows rows that it was trained on
             shutil.copy2(file, folder / file.name)
+    template = folder / "chat_template.jinja"
+    if template.exists():
+        template.write_text(serving_template(template.read_text(encoding="utf-8")), encoding="utf-8")
     (folder / "README.md").write_text(model_card(lake, name), encoding="utf-8")
     found = {kind: _gguf(source, folder / f"{name}-{kind}.gguf", kind) for kind in kinds}
     if kinds:

@@ -20,7 +20,8 @@ from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
 from tasks.lm.embed import embedding_folder
 from tasks.lm.load import load_tokenizer, resolve
-from tasks.lm.template import template_hash
+from tasks.lm.named import with_template
+from tasks.lm.template import TemplateError, template_hash
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run 
 
     Raises:
         MissingModelError: the base model cannot be found.
+        TemplateError: a model's chat template is not the one that it was trained with.
     """
     batches = unfinished_batches(lake, settings)
     if not batches and not unfinished:
@@ -69,7 +71,13 @@ def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run 
         champion = registry.champion(lake)
         row = _row(batch, "start", settings, champion)
         publish(lake, "runs", row, step="start", batch=batch, key=digest("start", settings_hash(settings)))
-    return Run(batch=batch, batches=batches, champion=registry.get(lake, champion), base=base)
+    model = same_template(registry.get(lake, champion))
+    if settings.template != "own" and model.template_hash != base.template_hash:
+        raise TemplateError(
+            f"{model.id} serves with another chat template ({model.template_hash}) than the settings name "
+            f"({settings.template}, {base.template_hash}): set template back, or begin another lake."
+        )
+    return Run(batch=batch, batches=batches, champion=model, base=base)
 
 
 def finish(lake: Lake, run: Run, settings: Settings) -> None:
@@ -84,13 +92,17 @@ def base_model(lake: Lake, settings: Settings) -> Model:
 
     Raises:
         MissingModelError: it cannot be found: says where it was looked for and how to get it.
+        TemplateError: it has no chat template, cannot use the one that is named, or has another one than before.
     """
     folder = resolve(settings.model_name_or_path)
     marks = (folder / "config.json").read_bytes()
     sizes = (f"{file.name}:{file.stat().st_size}" for file in sorted(folder.glob("*.safetensors")))
-    name = f"base-{digest(marks, *sizes)[:12]}"
-    if (known := registry.find(lake, name)) is not None:
-        return known
+    template = () if settings.template == "own" else (settings.template,)
+    name = f"base-{digest(marks, *sizes, *template)[:12]}"
+    if registry.find(lake, name) is not None:
+        return same_template(registry.get(lake, name))
+    if settings.template != "own":
+        folder = with_template(folder, settings.template, lake.folder("models") / name)
     model = Model(
         id=name,
         kind="lm",
@@ -99,6 +111,21 @@ def base_model(lake: Lake, settings: Settings) -> Model:
         template_hash=template_hash(load_tokenizer(folder)),
     )
     registry.register(lake, model, batch="base")
+    return model
+
+
+def same_template(model: Model) -> Model:
+    """The model, whose folder still has the chat template that it was registered with.
+
+    Raises:
+        TemplateError: it has another one: it would be served and trained otherwise than it was trained.
+    """
+    found = template_hash(load_tokenizer(model.path))
+    if found != model.template_hash:
+        raise TemplateError(
+            f"The chat template in {model.path} ({found}) is not the one that {model.id} was trained with "
+            f"({model.template_hash}): put it back, or begin another lake."
+        )
     return model
 
 

@@ -19,6 +19,7 @@ from transformers import AutoConfig
 from configs.mistake import Mistake
 from storage.progress import progress
 from tasks.lm.load import load_tokenizer
+from tasks.lm.template import serving_template
 
 KINDS = {"f16": gguf.GGMLQuantizationType.F16, "q8_0": gguf.GGMLQuantizationType.Q8_0}
 FILE_TYPES = {"f16": gguf.LlamaFileType.MOSTLY_F16, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
@@ -110,7 +111,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, size: int) -> None:
     ):
         if index is not None:
             add(index)
-    writer.add_chat_template(tokenizer.chat_template)
+    writer.add_chat_template(serving_template(tokenizer.chat_template))
 
 
 def _pre_tokenizer(found: Any) -> str:

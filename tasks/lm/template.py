@@ -1,14 +1,19 @@
 """Chat templates: from conversations to tokens, with a mark on the tokens of the last answer."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 from configs.mistake import Mistake
 from storage.snapshot import digest
 
 Message = Mapping[str, Any]
+MARKS = re.compile(r"\{%(-?)\s*(?:end)?generation\s*(-?)%\}")
+"""What Transformers and TRL know as the bounds of what a model writes."""
+PROBE = ({"role": "user", "content": "Which one?"}, {"role": "assistant", "content": "The last one."})
 
 
 class TemplateError(Mistake):
@@ -31,8 +36,38 @@ class Encoded:
     text: list[bool]
 
 
+def serving_template(template: Any) -> Any:
+    """A chat template without its training marks: it renders the same, also on servers that do not know them.
+
+    The marks become empty comments, which treat the white space round them as the marks did. Of several templates by
+    name each is treated so.
+    """
+    if isinstance(template, dict):
+        return {name: serving_template(one) for name, one in template.items()}
+    return MARKS.sub(r"{#\1 \2#}", template)
+
+
+def check_marks(tokenizer: Any) -> None:
+    """See that a template with training marks has them round just what we train on: the answer and its end of turn.
+
+    Raises:
+        TemplateError: they are elsewhere: who trains by them would learn something else, or never to stop.
+    """
+    if not isinstance(tokenizer.chat_template, str) or not MARKS.search(tokenizer.chat_template):
+        return
+    encoded = encode(tokenizer, PROBE, 10_000)
+    out = tokenizer.apply_chat_template(PROBE, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+    marked = list(compress(out["input_ids"], out["assistant_masks"]))
+    trained = list(compress(encoded.input_ids, encoded.answer))
+    if marked != trained:
+        raise TemplateError(
+            f"The chat template of {tokenizer.name_or_path} marks {tokenizer.decode(marked)!r} for training, not "
+            f"{tokenizer.decode(trained)!r}: put {{% generation %}} round the content and the end-of-turn token."
+        )
+
+
 def template_hash(tokenizer: Any) -> str:
-    """A short name for a tokenizer's chat template.
+    """A short name for what a tokenizer's chat template renders: training marks do not count.
 
     Raises:
         TemplateError: it has none.
@@ -40,9 +75,9 @@ def template_hash(tokenizer: Any) -> str:
     if not tokenizer.chat_template:
         raise TemplateError(
             f"The tokenizer {tokenizer.name_or_path} has no chat template: use an instruct model, "
-            "or add chat_template.jinja to its folder."
+            "name one (template: chatml), or add chat_template.jinja to its folder."
         )
-    return digest(json.dumps(tokenizer.chat_template, sort_keys=True))[:16]
+    return digest(json.dumps(serving_template(tokenizer.chat_template), sort_keys=True))[:16]
 
 
 def clean_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from storage.lake import Lake
 from storage.registry import models
 from storage.snapshot import digest
 from tasks.lm.load import load_tokenizer
-from tasks.lm.template import template_hash
+from tasks.lm.template import check_marks, template_hash
 from tasks.mix.baselines import compare
 from tasks.mix.outside import file_rows
 from tasks.mix.rip import rip
@@ -61,6 +61,7 @@ def make_mixture(
     """
     tokens = Tokens(load_tokenizer(model), max_length)
     template = template_hash(tokens.tokenizer)
+    check_marks(tokens.tokenizer)
     recipe = settings.recipe(stage)
     sources, texts, candidates = _candidates(lake, stage, batch, settings, seed)
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
