@@ -1,13 +1,14 @@
-"""What a run shows on its page in the Prefect UI: funnel, mixture, comparison and verdict, as tables and text."""
+"""What a run shows on its page in the Prefect UI: tables, text, and the report's key charts as pictures."""
 
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
 from storage.evidence import Comparison, Evidence
 from storage.lake import Lake
 from storage.registry import Decision
 from tasks.report import tables
+from tasks.report.pictures import pictures
 
 Rows = list[dict[str, Any]]
 
@@ -19,6 +20,8 @@ def publish_artifacts(lake: Lake, batch: str) -> None:
     create_table_artifact(mixture_rows(lake, batch), key="mixture", description="What each stage was trained on.")
     create_table_artifact(comparison_rows(lake, batch), key="comparison", description="Champion against challenger.")
     create_markdown_artifact(verdict_text(lake, batch), key="verdict", description=f"Batch {batch}")
+    for picture in pictures(lake, batch):
+        create_image_artifact(picture.address, key=picture.name, description=picture.title)
 
 
 def funnel_rows(lake: Lake, batch: str) -> Rows:

@@ -106,7 +106,7 @@ def _middles(lake: Lake, batch: str) -> dict[tuple[str, str], float]:
 def _settings(lake: Lake, before: str, batch: str) -> Iterator[tuple[str, str, Any, Any]]:
     """Settings of mixing and training that both batches had, and had differently."""
     then, now = ({one["stage"]: one for one in tables.trainings(lake, name)} for name in (before, batch))
-    for stage in now.keys() & then.keys():
+    for stage in (name for name in now if name in then):
         old, new = (_flat(found[stage]["settings"]) for found in (then, now))
         for name in sorted(old.keys() & new.keys()):
             if old[name] != new[name]:

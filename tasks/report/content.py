@@ -59,10 +59,10 @@ def content(lake: Lake, batch: str) -> dict[str, Any]:
         "similarity": _similarity(duplicates),
         "entities": tables.entities(lake, batch)[:SHOWN],
         "second_look": tables.second_look(lake, batch),
-        "scores": _scores(lake, batch),
+        "scores": scores(lake, batch),
         "mixtures": [(stage, list(rows)) for stage, rows in groupby(mixture, lambda row: row.stage)],
         "losses": [(row, charts.curve(row.curve, f"Loss of {row.stage}")) for row in losses if row.curve],
-        "trend": _trend(history),
+        "trend": trend(history),
         "history": history[::-1][:SHOWN],
         "descent": descent.graph(models) if models else None,
         "earlier": lake.read("models").filter(kind="lm").select(pl.len()).collect().item() - len(models),
@@ -121,7 +121,7 @@ def _similarity(duplicates: pl.DataFrame) -> Markup | None:
     return charts.histogram(near.to_list(), "Similarity of near duplicates") if near.len() else None
 
 
-def _scores(lake: Lake, batch: str) -> list[tuple[str, str, Markup]]:
+def scores(lake: Lake, batch: str) -> list[tuple[str, str, Markup]]:
     """Title, explanation and histogram of each score that was measured."""
     rows = lake.read("curated", batch=batch).select(SCORES.keys()).collect()
     limits = _limits(lake, batch, rows["perplexity"].drop_nulls())
@@ -148,7 +148,8 @@ def _limits(lake: Lake, batch: str, perplexity: pl.Series) -> dict[str, dict[str
     }
 
 
-def _trend(history: Sequence[Verdict]) -> Markup | None:
+def trend(history: Sequence[Verdict]) -> Markup | None:
+    """The primary difference of each verdict, oldest left; None before the first one."""
     points = [
         charts.Point(found.batch.split("-")[0], found.verdict, primary.delta, primary.lower, primary.upper)
         for found in history

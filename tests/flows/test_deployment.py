@@ -58,7 +58,7 @@ def test_the_nightly_deployment_runs_with_changed_parameters(
     kinds = {(artifact["key"], artifact["type"]) for artifact in artifacts}
     assert kinds >= {
         ("funnel", "table"), ("funnel-summary", "markdown"), ("mixture", "table"),
-        ("verdict", "markdown"), ("comparison", "table"),
+        ("verdict", "markdown"), ("comparison", "table"), ("comparison-chart", "image"), ("trend-chart", "image"),
     }  # fmt: skip
     assert any("dedupe" in log["message"] for log in logs)
     assert Lake(settings.lake).read("promotions").collect().height >= 1

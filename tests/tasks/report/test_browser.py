@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from storage.lake import Lake
 from tasks.report.page import write
+from tasks.report.pictures import pictures
 from tests.tasks.report.believable import BATCHES, make_lake
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -76,6 +77,17 @@ def test_both_pages_fit_the_window_and_can_be_read(page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate(TOO_WIDE) == []
         assert page.evaluate(CONTRAST) == []
+
+
+def test_the_pictures_for_prefect_are_drawn_without_the_page(browser: Browser, report: Path) -> None:
+    lake = Lake(str(report.parent.parent))
+    page = browser.new_page()
+    for picture in pictures(lake, BATCHES[2]):
+        page.set_content(f'<img src="{picture.address}">')
+        page.wait_for_function("document.images[0].complete")
+        wide, tall = page.evaluate("[document.images[0].naturalWidth, document.images[0].naturalHeight]")
+        assert wide > 300, picture.name
+        assert tall > 50, picture.name
 
 
 def test_every_section_of_the_run_shows_something(page: Page) -> None:

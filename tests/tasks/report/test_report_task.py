@@ -1,5 +1,6 @@
 """The report: right figures, one file that loads nothing, whatever is missing."""
 
+import base64
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -16,6 +17,7 @@ from tasks.report import charts, descent, tables
 from tasks.report.card import model_card
 from tasks.report.changes import changes
 from tasks.report.insight import insight, vendi, wilson
+from tasks.report.pictures import pictures
 from tasks.report.selection import selections
 from tasks.report.task import report
 from tests.tasks.report.believable import BATCHES, make_lake
@@ -108,6 +110,18 @@ def test_of_a_long_history_the_newest_models_and_the_way_to_the_champion_are_dra
     found = descent.nodes(lake)
     assert len(found) == descent.MOST + 20
     assert [node.model for node in found if node.served] == [f"m{at}" for at in range(20)]
+
+
+def test_the_key_charts_are_pictures_of_their_own(lake: Lake) -> None:
+    found = {picture.name: picture.address for picture in pictures(lake, BATCHES[2])}
+    assert list(found) == [
+        "funnel-chart", "mixture-chart", "scores-chart", "loss-chart", "comparison-chart", "trend-chart",
+    ]  # fmt: skip
+    for name, address in found.items():
+        drawn = base64.b64decode(address.removeprefix("data:image/svg+xml;base64,")).decode()
+        assert "nan" not in drawn
+        assert len(list(ElementTree.fromstring(drawn))) > 2, name
+    assert [picture.name for picture in pictures(lake, "0009-empty")] == ["trend-chart"]
 
 
 def test_what_followed_a_promotion_is_under_its_verdict(lake: Lake) -> None:
