@@ -158,6 +158,7 @@ TABLES: Mapping[str, Table] = {
             "method": pl.String(),
             "seed_ids": pl.List(pl.String()),
             "sampling": pl.String(),  # JSON
+            "prompt_of": pl.String(),  # the seed whose prompt it has word for word: only the answer is new
         },
         about=("id", "seed_ids"),
     ),

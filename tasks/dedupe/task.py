@@ -12,7 +12,7 @@ from storage.snapshot import Snapshot
 from tasks.dedupe.batch import sign_batch
 from tasks.dedupe.find import Found, find
 from tasks.dedupe.index import FOLDER, open_index, scheme
-from tasks.text.conversation import user_text, whole_text
+from tasks.text.conversation import last_answer, user_text, whole_text
 
 CHUNK = 16_384
 
@@ -88,7 +88,7 @@ def _find(
     made_by = scheme(settings, secret)
     index = open_index(lake, made_by)
     signed = sign_batch(
-        _texts(rows, settings),
+        _texts(rows, _answered_anew(lake, batch), settings),
         secret,
         purpose=step,
         near=near,
@@ -106,12 +106,22 @@ def _find(
     return Found(found.duplicates, found.signatures.with_columns(scheme=pl.lit(made_by)))
 
 
-def _texts(rows: pl.LazyFrame, settings: DedupeSettings) -> Iterator[pl.DataFrame]:
-    """id, occurred_at and the text that is compared, chunk by chunk; all turns where the user wrote nothing."""
+def _answered_anew(lake: Lake, batch: str) -> pl.LazyFrame:
+    """id of the generated rows that have the prompt of another row on purpose, and that row: `prompt_of`."""
+    return lake.read("synthetic", batch=batch).filter(pl.col("prompt_of").is_not_null()).select("id", "prompt_of")
+
+
+def _texts(rows: pl.LazyFrame, anew: pl.LazyFrame, settings: DedupeSettings) -> Iterator[pl.DataFrame]:
+    """id, occurred_at and the text that is compared, chunk by chunk; all turns where the user wrote nothing.
+
+    A new answer to a known prompt repeats only another answer to that prompt.
+    """
     whole = whole_text()
     wanted = user_text() if settings.compare == "user_turns" else whole
     text = pl.when(wanted == "").then(whole).otherwise(wanted)
-    yield from rows.select("id", "occurred_at", text=text).collect_batches(chunk_size=CHUNK)
+    answer = pl.concat_str("prompt_of", last_answer(), separator="\n")
+    found = rows.join(anew, on="id", how="left", maintain_order="left")
+    yield from found.select("id", "occurred_at", text=pl.coalesce(answer, text)).collect_batches(chunk_size=CHUNK)
 
 
 def _with_feedback(lake: Lake, ids: pl.Series) -> pl.Series:

@@ -146,6 +146,7 @@ def _row(draft: Draft, origin: Origin) -> dict[str, Any]:
         "method": origin.method,
         "seed_ids": ids,
         "sampling": json.dumps(asdict(origin.sampling), sort_keys=True),
+        "prompt_of": first.id if draft.messages[:-1] == first.messages[:-1] else None,
     }
 
 

@@ -180,3 +180,40 @@ def test_two_conversations_that_open_alike_are_not_duplicates(lake: Lake) -> Non
 def test_an_empty_batch(lake: Lake) -> None:
     rows = collected(lake, "0001-a", {"a": "x"}, consent=False)
     assert left_out(lake, dedupe.fn(lake, rows, DedupeSettings())) == {}
+
+
+def answered(lake: Lake, answers: dict[str, tuple[str, str, str | None]]) -> Snapshot:
+    """Generated rows by id: prompt, answer, and the row whose prompt it is."""
+    rows = [
+        {
+            "id": name,
+            "kind": "conversation",
+            "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}],
+            "consent": True,
+            "prompt_of": prompt_of,
+        }
+        for name, (prompt, answer, prompt_of) in answers.items()
+    ]
+    return publish(lake, "synthetic", pl.DataFrame(rows), step="synthesize", batch="0001-a-synthetic", key="ab" * 16)
+
+
+def test_generated_rows_never_displace_real_ones_but_may_answer_their_prompts_anew(lake: Lake) -> None:
+    real = "How do I give a notebook another name?"
+    run(lake, "0001-a", {"real": real, "other": "Where are the notes that I deleted?"})
+    better = "Open the menu of the notebook, choose Rename, and type what it should be called."
+    made = answered(
+        lake,
+        {
+            "copy": (real, "Choose Rename.", None),
+            "anew": (real, better, "real"),
+            "same": (real, better, "real"),
+            "elsewhere": ("Where are the notes that I deleted?", better, "other"),
+        },
+    )
+    found = left_out(lake, dedupe.fn(lake, made, DedupeSettings()))
+    assert found["copy"] == ("real", "exact")
+    assert set(found) in ({"copy", "anew"}, {"copy", "same"})
+    columns = pl.col("id", "kind", "messages", "occurred_at")
+    scrubbed = lake.scan(made).select(columns, origin=pl.lit("synthetic")).filter(pl.col("id") != "copy").collect()
+    again = publish(lake, "scrubbed", scrubbed, step="scrub", batch=made.batch, key="cd" * 16)
+    assert left_out(lake, dedupe_scrubbed.fn(lake, again, DedupeSettings())) == {}

@@ -102,6 +102,7 @@ def test_new_conversations_have_the_canonical_shape_and_their_provenance(lake):
         assert row["consent"] is True
         assert (row["model"], row["method"]) == ("scripted", "self_instruct")
         assert len(row["seed_ids"]) == 8
+        assert row["prompt_of"] is None
         assert json.loads(row["sampling"])["temperature"] == 0.8
         roles = [turn["role"] for turn in row["messages"]]
         assert roles == ["system", "user", "assistant"]
@@ -332,6 +333,7 @@ def test_the_best_of_n_goes_by_the_reward_head(lake, tiny_model):
         rows = lake.scan(synthesize.fn(lake, "b", "unused", [curated], asked, 17)).collect()
     assert rows.height >= 3
     assert set(rows["method"]) == {"best_of_n"}
+    assert rows["prompt_of"].to_list() == rows["seed_ids"].list.first().to_list()
     lm, (_, head) = load(tiny_model), newest_reward_head(lake)
     texts = [encode(lm.tokenizer, messages, 128) for messages in rows["messages"].to_list()]
     found = [json.loads(details)["score"] for details in rows["metadata"]]
