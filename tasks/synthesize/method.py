@@ -13,7 +13,7 @@ from tasks.inference.engine import Failure, Outcome, Sampling
 from tasks.lm.reward import Head
 
 Turn = Mapping[str, Any]
-ROUND = 64
+ROUND = 1024
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ class Method(Protocol):
         ...
 
 
-def rounds(count: int) -> Iterator[range]:
+def rounds(count: int, size: int = ROUND) -> Iterator[range]:
     """Positions 0 to `count`, a round at a time: only so many requests are in memory at once."""
-    for start in range(0, count, ROUND):
-        yield range(start, min(start + ROUND, count))
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count))
 
 
 def pick(seeds: Sequence[Seed], positions: range, seed: int, name: str) -> list[Seed]:

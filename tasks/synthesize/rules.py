@@ -7,10 +7,12 @@ WizardLM (Xu et al., 2023, https://arxiv.org/abs/2304.12244), without their list
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 from tasks.inference.engine import Failure, Outcome
 from tasks.lm.generate import Completion
 from tasks.synthesize.novelty import words
+from tasks.text.stopwords import STOP_WORDS
 
 MIN_WORDS, MAX_WORDS = 3, 150
 MAX_REPEATED = 0.3  # of word 3-grams
@@ -44,10 +46,16 @@ def bad_instruction(text: str) -> str | None:
 
 
 def bad_answer(instruction: str, answer: str) -> str | None:
-    """Why a text cannot answer an instruction: it has no words, or only says the instruction again."""
-    if not any(character.isalnum() for character in answer):
+    """Why a text cannot answer an instruction: it has only stop words or none, or says the instruction again."""
+    mine = words(answer)
+    if not any(character.isalnum() for character in answer) or _stop_words().issuperset(mine):
         return "no_words"
-    return "copies_question" if words(answer) == words(instruction) else None
+    return "copies_question" if mine == words(instruction) else None
+
+
+@cache
+def _stop_words() -> frozenset[int]:
+    return frozenset(words(" ".join(STOP_WORDS.split())))
 
 
 def repetition(text: str) -> float:

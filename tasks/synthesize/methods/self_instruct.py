@@ -31,6 +31,8 @@ from tasks.synthesize.method import (
 from tasks.synthesize.novelty import Pool, words
 from tasks.synthesize.rules import MAX_WORDS, MIN_WORDS, bad_instruction, unusable
 
+ROUND = 64  # instructions after which new ones are shown the ones before
+
 _TASK = "You write messages that people send to an assistant. Every message asks for something else."
 _NEXT = "Write a new message."
 _LIST = "Messages that people sent to an assistant, every one asks for something else:\n\n"
@@ -52,7 +54,7 @@ def self_instruct(
     prompt = _as_chat if client.engine.folder is None else _as_list
     pool = Pool([one.instruction for one in usable], settings.max_rouge)
     written: dict[Group, list[str]] = {}
-    for positions in rounds(count):
+    for positions in rounds(count, ROUND):
         shown = [_demonstrations(usable, groups, written, settings, seed, position) for position in positions]
         requests = [
             Request(prompt(texts), request_seed(seed, "instruction", position))

@@ -38,6 +38,7 @@ def test_why_a_text_is_no_instruction_or_answer():
     assert bad_instruction("如何更改密码") is None
     assert bad_answer("How are you?", "how are you") == "copies_question"
     assert bad_answer("How are you?", "?!") == "no_words"
+    assert bad_answer("How are you?", "Hello, thanks!") == "no_words"
     assert bad_answer("How are you?", "Fine.") is None
 
 

@@ -30,6 +30,7 @@ METHODS = {
     "backtranslate": 2,
     "document_questions": 3,
     "regenerate": 2,
+    "best_of_n": 2,
     "checked": 2,
     "translate": 2,
     "extend": 2,
@@ -77,7 +78,13 @@ def test_every_method_on_a_real_server_that_dies_with_us(tmp_path):
     lake = Lake(str(tmp_path / "lake"))
     snapshot = publish(lake, "curated", curated(), step="score", batch="b", key="ab" * 16)
     settings = SynthesizeSettings(
-        engine="vllm", vllm_python=str(PYTHON), max_new_tokens=48, max_model_len=1024, translate_to=("de",), **METHODS
+        engine="vllm",
+        vllm_python=str(PYTHON),
+        max_new_tokens=48,
+        max_model_len=1024,
+        translate_to=("de",),
+        judge="conduct",
+        **METHODS,
     )
     user = get_context("spawn").Process(
         target=_synthesize_and_wait, args=(lake, model, snapshot, settings, tmp_path / "done")
