@@ -16,6 +16,7 @@ from tasks.inference.endpoint import Endpoint, connect
 from tasks.inference.engine import Engine, EngineError, Outcome, Request, Sampling
 from tasks.inference.in_process import InProcess
 from tasks.inference.server import Server, serve, vllm_command
+from tasks.inference.template import template_fault
 from tasks.lm.generate import Completion
 from tasks.lm.load import MissingModelError, load_tokenizer, resolve
 from tasks.lm.template import template_hash
@@ -51,8 +52,15 @@ class OwnServer:
 
     @cached_property
     def server(self) -> Server:
-        """The server, started when it is first needed: a run whose requests are all journaled needs none."""
-        return self.stack.enter_context(serve(self.command, start_timeout=self.settings.start_timeout))
+        """The server, started when it is first needed: a run whose requests are all journaled needs none.
+
+        Raises:
+            EngineError: it does not start, or writes conversations otherwise than the model was trained to read them.
+        """
+        server = self.stack.enter_context(serve(self.command, start_timeout=self.settings.start_timeout))
+        if fault := template_fault(server.url, self.folder.name, server.key, self.folder):
+            raise EngineError(fault)
+        return server
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[tuple[int, Outcome]]:
         """See `Engine`."""

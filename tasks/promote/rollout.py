@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 
@@ -14,6 +15,7 @@ from configs.settings import Hook, ServeSettings, SmokePrompt
 from storage import registry, rollouts
 from storage.lake import Lake
 from storage.registry import Decision
+from tasks.inference.template import template_fault
 from tasks.promote import hooks, smoke
 
 log = logging.getLogger(__name__)
@@ -95,6 +97,8 @@ def _served(
         try:
             if model in _names(url, key):
                 faults = smoke.over_http(url, model, key, prompts, settings.start_timeout)
+                if fault := template_fault(url, model, key, Path(registry.get(lake, model).path)):
+                    faults.append(fault)
                 if not faults:
                     log.info("promote: %s is served at %s", model, url)
                     rollouts.record(lake, decision_id, model, rollouts.SERVED, ok=True, said=url)

@@ -1,0 +1,45 @@
+"""Whether a server writes conversations as the model was trained to read them."""
+
+import logging
+from pathlib import Path
+
+import httpx
+
+from tasks.lm.template import PROBE, render, template_hash
+
+log = logging.getLogger(__name__)
+
+
+def template_fault(url: str, model: str, key: str | None, folder: Path) -> str | None:
+    """What is wrong with a server's chat template, in a sentence; None when nothing is.
+
+    The server is asked for the tokens of a short conversation (vLLM's `/tokenize`); of one that cannot tell, nothing is
+    known.
+
+    Args:
+        url: ends in /v1.
+        model: its name there.
+        key: sent as a bearer token.
+        folder: of the model, with the tokenizer that it was trained with.
+
+    Raises:
+        httpx.TransportError: it cannot be reached.
+    """
+    body = {"model": model, "messages": PROBE, "add_generation_prompt": False}
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    reply = httpx.post(f"{url.removesuffix('/v1')}/tokenize", json=body, headers=headers, timeout=60)
+    tokens = reply.json().get("tokens") if reply.is_success else None
+    if not isinstance(tokens, list):
+        log.info("%s does not say how it writes conversations: its chat template is not compared", url)
+        return None
+    from tasks.lm.load import load_tokenizer  # torch: not for who only asks a server
+
+    tokenizer = load_tokenizer(folder)
+    expected = tokenizer(render(tokenizer, PROBE), add_special_tokens=False)["input_ids"]
+    if tokens == expected:
+        return None
+    return (
+        f"{url} serves {model} with another chat template than it was trained with ({template_hash(tokenizer)}): it "
+        f"writes {tokenizer.decode(tokens)!r}, not {tokenizer.decode(expected)!r}. Serve it with the "
+        f"chat_template.jinja of {folder}."
+    )
