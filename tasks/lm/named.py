@@ -6,6 +6,7 @@ https://github.com/hiyouga/LLaMA-Factory/blob/main/src/llamafactory/data/templat
 """
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from transformers import AutoTokenizer
 
 from tasks.lm.template import TemplateError
 
+log = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent / "templates"
 END_OF_TURN = {"chatml": "<|im_end|>", "llama3": "<|eot_id|>", "gemma": "<end_of_turn>", "phi3": "<|end|>"}
 """Tokens that end a turn; the other templates end it with the tokenizer's own end of text."""
@@ -56,7 +58,10 @@ def with_template(model: Path, name: str, folder: Path) -> Path:
     """
     if folder.exists():
         return folder
-    tokenizer = use_template(AutoTokenizer.from_pretrained(model), name)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    if tokenizer.chat_template:
+        log.warning("%s knows a chat template of its own; with %s it has to learn another one", model, name)
+    tokenizer = use_template(tokenizer, name)
     half = folder.with_name(f"{folder.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True)

@@ -124,7 +124,8 @@ def _candidates(
         described[source.name] = {"path": source.path, "files": outside.files}
         texts.append(outside_texts(lake, stage, batch, outside.rows))
         left_out.append(outside.left_out)
-    return described, pl.concat(texts, how="diagonal"), replace(candidates, left_out=pl.concat(left_out))
+    every = pl.concat(texts, how="diagonal").sort("order")
+    return described, every, replace(candidates, left_out=pl.concat(left_out))
 
 
 def _version(lake: Lake, table: str) -> int | None:

@@ -65,6 +65,15 @@ def test_a_file_is_replayed_against_forgetting(tmp_path: Path, model: str) -> No
     assert again == mixture
 
 
+def test_files_and_tables_without_weights_are_sampled_alike(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    curate(lake, [talk(f"u{at}") for at in range(40)])
+    public = MixSource(name="public", path=lines(tmp_path / "a.jsonl", [alpaca(f"Question {at}?") for at in range(40)]))
+    parts = manifest_of(lake, run(lake, model, sources=(public, USER), max_rows=20))["parts"]
+    assert parts["public"]["rows"] + parts["user"]["rows"] == 20
+    assert min(parts["public"]["rows"], parts["user"]["rows"]) >= 5
+
+
 def test_what_grows_in_a_file_moves_nothing(tmp_path: Path) -> None:
     source = MixSource(name="wiki", path=lines(tmp_path / "a.jsonl", [alpaca(f"Question {at}?") for at in range(200)]))
     first = file_rows(source, "sft", 20, 1)
