@@ -43,7 +43,7 @@ def follow(lake: Lake, settings: ServeSettings, prompts: Sequence[SmokePrompt]) 
     if settings.url is None or decision.verdict != "promote" or rollouts.SERVED in rollouts.done(lake, decision_id):
         return None
     if not (faults := _served(lake, decision_id, decision.model, settings, prompts)):
-        return None
+        return _rolled_back(lake, decision.model)
     back = roll_back(lake, decision_id, decision.model, faults)
     if back is not None:
         follow(lake, settings, prompts)
@@ -57,6 +57,12 @@ def roll_back(lake: Lake, decision_id: str, model: str, faults: Sequence[str]) -
     if back is not None:
         log.error("promote: %s serves again instead of %s: %s", back.model, model, " ".join(faults))
     return back
+
+
+def _rolled_back(lake: Lake, model: str) -> Decision | None:
+    """The rollback of a champion by somebody else, such as `flywheel serve`, if it is the newest move."""
+    move = registry.last_move(lake)
+    return move[1] if move and move[1].verdict == "rollback" and move[1].champion == model else None
 
 
 def tell_all(lake: Lake, wanted: Sequence[Hook]) -> None:

@@ -19,7 +19,7 @@ import pytest
 from configs.settings import Hook, ServeSettings, SmokePrompt
 from storage import rollouts
 from storage.lake import Lake
-from storage.registry import Decision, Model, champion, decide, last_move, register
+from storage.registry import Decision, Model, champion, decide, last_move, register, withdraw
 from tasks.promote import hooks
 from tasks.promote.rollout import follow
 from tests.tasks.promote.openai_server import served
@@ -143,6 +143,18 @@ def test_a_model_that_never_gets_there_is_reported_and_stays(lake: Lake, caplog:
     assert champion(lake) == "new"
     assert "other models are served there" in caplog.text
     assert facts(lake) == [("served", False)]
+
+
+def test_who_waits_for_a_model_that_another_takes_back_hears_of_it(lake: Lake) -> None:
+    found: list[Decision | None] = []
+    with served(lake.local("models", "old"), "old") as url:
+        waiting = threading.Thread(target=lambda: found.append(follow(lake, settings(url=url, start_timeout=20), ())))
+        waiting.start()
+        move = last_move(lake)
+        assert move is not None
+        back = withdraw(lake, move[0], "It cannot be loaded.")
+        waiting.join()
+    assert found == [back]
 
 
 KILLED = """
