@@ -8,9 +8,11 @@ from typing import Any
 from datasets import Dataset
 
 from configs.settings import StageSettings
+from tasks.train.devices import world
 from tasks.train.job import TrainingError
 from tasks.train.order import epochs, reading_order
 from tasks.train.stages.contract import Example, Stage
+from tasks.train.stages.packing import pack
 
 SHOWN = 3
 """Samples that are shown."""
@@ -25,6 +27,7 @@ class TrainingData:
         examples: as the stage's trainer reads them, one after the other, for all passes.
         passes: how often each is in there.
         rows: rows of the mixture that they come from.
+        packs: what these are packed into; None without packing.
         left_out: rows left out, by reason.
         trained_tokens: tokens that the loss is on, once through.
         samples: a few examples as text, trained parts in « ».
@@ -33,6 +36,7 @@ class TrainingData:
     examples: Dataset
     passes: float
     rows: int
+    packs: int | None
     left_out: Mapping[str, int]
     trained_tokens: int
     samples: Sequence[str]
@@ -59,14 +63,16 @@ def training_data(
     if not examples:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "it is empty"
         raise TrainingError(f"No row can be trained on ({reasons}); max_length is {settings.max_length}.")
-    passes = epochs(settings, len(examples))
-    lengths = [len(stage.trained(example)[0]) for example in examples]
-    order = reading_order(lengths, settings.per_device_train_batch_size, passes, seed)
-    columns = Dataset.from_dict({name: [example[name] for example in examples] for name in examples[0]})
+    read = pack(examples, settings.max_length) if settings.packing else examples
+    passes = epochs(settings, used, len(read))
+    lengths = [len(stage.trained(example)[0]) for example in read]
+    order = reading_order(lengths, settings.per_device_train_batch_size * world(), passes, seed)
+    columns = Dataset.from_dict({name: [example[name] for example in read] for name in read[0]})
     return TrainingData(
         examples=columns.select(order),
         passes=passes,
         rows=used,
+        packs=len(read) if settings.packing else None,
         left_out=dict(left_out),
         trained_tokens=sum(sum(stage.trained(example)[1]) for example in examples),
         samples=[masked_text(tokenizer, *stage.trained(example)) for example in examples[:SHOWN]],

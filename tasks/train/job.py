@@ -6,10 +6,17 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from configs.mistake import Mistake
-from configs.settings import StageSettings
+from configs.settings import LaunchSettings, StageSettings
 
 RESULT = "training.json"
 """File in a model's folder with what training measured; it is written last, so a folder that has it is whole."""
+
+METRICS = "metrics.jsonl"
+"""File in the work folder, and later in the model's, with a line of figures for each step that was reported."""
+CURVES = "tensorboard"
+"""Folder in the work folder, and later in the model's, with what TensorBoard shows."""
+MISTAKE = "mistake.txt"
+"""File in the work folder in which a worker says why it cannot train."""
 
 SAMPLES = "samples"
 """Key of it with a few of the rows as the model read them: users' text, so that it is nowhere else, neither in the
@@ -32,6 +39,8 @@ class Job(BaseModel):
         work: folder for checkpoints and the result.
         settings: of the stage.
         seed: of initial adapter weights, the order of rows and dropout.
+        launch: on how many devices.
+        report_to: where the curves are shown, besides here.
         starter: id of the process that waits for the worker: when it dies, so does the worker.
     """
 
@@ -45,6 +54,8 @@ class Job(BaseModel):
     work: str
     settings: StageSettings
     seed: int
+    launch: LaunchSettings = LaunchSettings()
+    report_to: tuple[str, ...] = ()
     starter: int
 
     @property

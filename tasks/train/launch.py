@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.train.job import RESULT, Job, TrainingError, is_whole
+from tasks.train.devices import check_devices
+from tasks.train.job import METRICS, MISTAKE, RESULT, Job, TrainingError, is_whole
+from tasks.train.trackers import check_trackers, surroundings
 
 log = logging.getLogger(__name__)
 QUIET = {
@@ -23,9 +25,11 @@ QUIET = {
     "PYTHONUNBUFFERED": "1",
 }
 ERROR_LINES = 15
+Figures = Mapping[str, Any]
+"""What is known after a step: step, steps, loss, learning_rate, tokens_per_second and more."""
 
 
-def run(job: Job, folder: Path) -> Mapping[str, Any]:
+def run(job: Job, folder: Path, told: Callable[[Figures], None] | None = None) -> Figures:
     """Train in a process of its own, and move the model to `folder` when all of it is there.
 
     A job whose work folder holds a whole checkpoint goes on from it. The work folder is removed when the model is in
@@ -34,6 +38,7 @@ def run(job: Job, folder: Path) -> Mapping[str, Any]:
     Args:
         job: what to train.
         folder: where the model goes; it appears whole or not at all.
+        told: gets the figures of each reported step, soon after it.
 
     Returns:
         What was measured.
@@ -41,15 +46,15 @@ def run(job: Job, folder: Path) -> Mapping[str, Any]:
     Raises:
         TrainingError: the training failed, or did not do all its steps.
     """
+    check_devices(job.launch)
+    check_trackers(job.report_to)
     work = Path(job.work)
     file = work / "job.json"
     file.write_text(job.model_dump_json(indent=1))
-    errors = work / "errors.log"
-    status = _watch(job.name, [sys.executable, "-m", "tasks.train.worker", str(file)], errors)
+    (work / MISTAKE).unlink(missing_ok=True)
+    status = _watch(job, [sys.executable, "-m", "tasks.train.worker", str(file)], told)
     if status != 0:
-        lines = errors.read_text(errors="replace").strip().splitlines()[-ERROR_LINES:]
-        said = lines[-1:] if status == 1 and "Traceback" not in "".join(lines) else lines
-        raise TrainingError("\n".join([f"Training {job.name} failed (exit status {status}):", *said]))
+        raise TrainingError(_what_went_wrong(job, status))
     measured = measured_in(job.output)
     if measured["steps"] != measured["planned_steps"]:
         raise TrainingError(
@@ -74,12 +79,24 @@ def measured_in(folder: Path) -> dict[str, Any]:
     return measured
 
 
-def _watch(name: str, command: list[str], errors: Path) -> int:
-    """Run the worker in a session of its own and pass its lines on; whatever happens, none of it is left running."""
+def _what_went_wrong(job: Job, status: int) -> str:
+    work = Path(job.work)
+    if (mistake := work / MISTAKE).exists():
+        return f"Training {job.name} failed: {mistake.read_text()}"
+    lines = (work / "errors.log").read_text(errors="replace").strip().splitlines()[-ERROR_LINES:]
+    return "\n".join([f"Training {job.name} failed (exit status {status}):", *lines])
+
+
+def _watch(job: Job, command: list[str], told: Callable[[Figures], None] | None) -> int:
+    """Run the worker in a session of its own and pass its lines on; whatever happens, none of it is left running.
+
+    What an agent starts has other sessions; it dies with the agent (see `worker.end_with`).
+    """
     root = str(Path(__file__).parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | QUIET | {"PYTHONPATH": os.pathsep.join(paths)}
-    with errors.open("w") as stderr:
+    told_before = surroundings(Path(job.work)) | dict(os.environ)  # what a person has set counts
+    environment = told_before | QUIET | {"PYTHONPATH": os.pathsep.join(paths)}
+    with (Path(job.work) / "errors.log").open("w") as stderr:
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -88,11 +105,30 @@ def _watch(name: str, command: list[str], errors: Path) -> int:
             start_new_session=True,
             env=environment,
         )
+        figures = _Figures(Path(job.work) / METRICS)
         try:
             for line in process.stdout or ():
-                log.info("%s: %s", name, line.rstrip())
+                log.info("%s: %s", job.name, line.rstrip())
+                if told is not None:
+                    for step in figures.new():
+                        told(step)
             return process.wait()
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+class _Figures:
+    """The lines that a worker appends to a file, each once."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._step = -1
+
+    def new(self) -> Iterator[Figures]:
+        lines = self._file.read_text().splitlines(keepends=True) if self._file.exists() else []
+        for line in lines:
+            if line.endswith("\n") and (figures := json.loads(line))["step"] > self._step:
+                self._step = figures["step"]
+                yield figures

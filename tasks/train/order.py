@@ -4,6 +4,7 @@ The order is worked out before training, for all passes, and the trainer follows
 the same rows again, and hardly a token of a batch is padding.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from configs.settings import StageSettings
+from tasks.train.devices import world
 
+log = logging.getLogger(__name__)
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 POOL = 50
 """Batches whose examples are sorted by length together: fewer are more random, more have less padding."""
@@ -19,15 +22,17 @@ AUTO = ((100, 15.0), (1_000, 10.0), (10_000, 2.0))
 """Rows and passes over them that suit LoRA; in between, and beyond, by the logarithm of the rows."""
 
 
-def epochs(settings: StageSettings, examples: int) -> float:
-    """Passes over the examples: by the number of steps, as set, or by how many examples there are."""
+def epochs(settings: StageSettings, rows: int, examples: int) -> float:
+    """Passes over the examples that rows became: by the number of steps, as set, or by how many rows there are."""
     if settings.max_steps > 0:
-        step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * world()
         return settings.max_steps * step / examples
     if settings.num_train_epochs != "auto":
         return settings.num_train_epochs
     sizes, passes = zip(*((math.log(size), count) for size, count in AUTO), strict=True)
-    return round(float(np.interp(math.log(examples), sizes, passes)), 1)
+    chosen = round(float(np.interp(math.log(rows), sizes, passes)), 1)
+    log.info("num_train_epochs auto: %g passes over %s rows", chosen, f"{rows:,}")
+    return chosen
 
 
 def reading_order(lengths: Sequence[int], batch: int, passes: float, seed: int) -> list[int]:

@@ -28,19 +28,23 @@ class StepReport(TrainerCallback):
 
     @override
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.is_world_process_zero and self._file.exists():
+            self._forget_after(state.global_step)
         self._start = (time.monotonic(), state.global_step, int(state.num_input_tokens_seen))
 
     @override
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         logs: dict[str, float] = given.get("logs") or {}
         if "loss" not in logs or self._start is None:
-            return
+            return  # after the last step the trainer logs a summary
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The loss is {loss} at step {state.global_step}: lower train.<stage>.learning_rate, "
                 "or look for broken rows in the mixture."
             )
+        if not state.is_world_process_zero:
+            return
         began, first_step, first_tokens = self._start
         seconds = max(time.monotonic() - began, 1e-9)
         speed = (state.num_input_tokens_seen - first_tokens) / seconds
@@ -57,3 +61,12 @@ class StepReport(TrainerCallback):
             f"{speed:,.0f}",
             left,
         )
+
+    def _forget_after(self, step: int) -> None:
+        """Steps that were done after the checkpoint are done again, and written again; a line may be half written."""
+        kept = [
+            line
+            for line in self._file.read_text().splitlines()
+            if line.endswith("}") and json.loads(line)["step"] <= step
+        ]
+        self._file.write_text("".join(f"{line}\n" for line in kept))

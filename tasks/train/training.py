@@ -4,7 +4,9 @@ import json
 import logging
 import math
 import resource
+import shutil
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,14 @@ from tasks.lm.load import load_tokenizer
 from tasks.lm.template import template_hash
 from tasks.train.checkpoint import newest_whole
 from tasks.train.data import TrainingData, training_data
-from tasks.train.job import RESULT, SAMPLES, Job, TrainingError
+from tasks.train.devices import is_first, world
+from tasks.train.job import CURVES, METRICS, RESULT, SAMPLES, Job, TrainingError
 from tasks.train.methods import method_for
 from tasks.train.report import StepReport
 from tasks.train.stages import STAGES
-from tasks.train.stages.contract import Setup
+from tasks.train.stages.contract import Setup, Stage
+from tasks.train.stages.packing import check_apart
+from tasks.train.trackers import PROJECT
 from tasks.train.weights import distinct_padding, load_trainable, save
 
 log = logging.getLogger(__name__)
@@ -36,6 +41,7 @@ LARGE = 1_000_000_000
 def train(job: Job) -> None:
     """Train, save the model into `job.output`, and write what was measured there, last."""
     stage, settings = STAGES[job.stage], job.settings
+    check_settings(stage, settings)
     method = method_for(job.stage, settings)
     tokenizer = load_tokenizer(job.model)
     if template_hash(tokenizer) != job.template_hash:
@@ -52,6 +58,8 @@ def train(job: Job) -> None:
     total = model.num_parameters()
     if method.choose is not None:
         method.choose(model, settings)
+    if settings.packing:
+        check_apart(model)
     rate = settings.learning_rate or method.learning_rate * stage.pace
     setup = Setup(
         model=model,
@@ -60,21 +68,56 @@ def train(job: Job) -> None:
         arguments=arguments(job, data.examples.num_rows, total) | {"learning_rate": rate},
         settings=settings,
         peft_config=method.adapter(settings) if method.adapter else None,
-        callbacks=[StepReport(Path(job.work) / "metrics.jsonl")],
+        callbacks=[StepReport(Path(job.work) / METRICS)],
     )
     trainer = stage.trainer(setup)
     trainer.remove_callback(PrinterCallback)  # prints what StepReport says better
     trainable = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
     log.info("%s: %s of %s parameters, rate %g", settings.finetuning_type, f"{trainable:,}", f"{total:,}", rate)
-    checkpoint = newest_whole(Path(job.work))
+    checkpoint = newest_whole(Path(job.work), world())
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     measured = _measured(trainer, data, seconds=time.monotonic() - began)
-    save(trainer.model, tokenizer, job.model, job.output)
-    measured |= {"trainable_parameters": trainable, "learning_rate": rate}
-    (job.output / RESULT).write_text(json.dumps(measured, indent=1))
+    measured |= {"trainable_parameters": trainable, "learning_rate": rate, "processes": world()}
+    state = gathered(trainer)
+    if is_first():
+        save(trainer.model, tokenizer, job.model, job.output, state=state)
+        _keep_curves(job)
+        (job.output / RESULT).write_text(json.dumps(measured, indent=1))
+
+
+def check_settings(stage: Stage, settings: StageSettings) -> None:
+    """Refuse what this stage cannot do, and names in trainer_args that the trainer does not know.
+
+    Raises:
+        TrainingError: names them.
+    """
+    if settings.packing and not stage.packs:
+        able = ", ".join(name for name, other in STAGES.items() if other.packs)
+        raise TrainingError(f"{stage.name} reads rows in pairs or groups: packing is for {able}.")
+    known = {field.name for field in fields(stage.config) if field.init}
+    if unknown := [argument.name for argument in settings.trainer_args if argument.name not in known]:
+        raise TrainingError(f"trainer_args: {stage.config.__name__} has no {', '.join(unknown)}.")
+
+
+def gathered(trainer: Trainer) -> dict[str, Any] | None:
+    """All weights, where each process has a part of them; None where the model is whole.
+
+    Every process takes part; the first one gets them.
+    """
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return None
+    state: dict[str, Any] = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return state
+
+
+def _keep_curves(job: Job) -> None:
+    """The figures of all steps stay with the model."""
+    shutil.copy(Path(job.work) / METRICS, job.output)
+    if (curves := Path(job.work) / CURVES).exists():
+        shutil.copytree(curves, job.output / CURVES)
 
 
 def arguments(job: Job, examples: int, parameters: int) -> dict[str, Any]:
@@ -100,8 +143,11 @@ def arguments(job: Job, examples: int, parameters: int) -> dict[str, Any]:
         "include_num_input_tokens_seen": "non_padding",
         "save_steps": 1 / SAVES,
         "save_total_limit": 2,
-        "report_to": "none",
+        "report_to": list(job.report_to) or "none",
+        "run_name": job.name,
+        "project": PROJECT,
         "disable_tqdm": True,
+        **{argument.name: argument.value for argument in settings.trainer_args},
     }
 
 
@@ -113,7 +159,7 @@ def warmup(settings: StageSettings, examples: int) -> int:
     """
     if settings.warmup_steps >= 1:
         return int(settings.warmup_steps)
-    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * world()
     steps = settings.max_steps if settings.max_steps > 0 else math.ceil(examples / batch)
     return int(steps * settings.warmup_steps)
 
@@ -136,6 +182,7 @@ def _measured(trainer: Trainer, data: TrainingData, seconds: float) -> dict[str,
         "steps": state.global_step,
         "planned_steps": state.max_steps,
         "rows": data.rows,
+        "packs": data.packs,
         "left_out": dict(data.left_out),
         "too_long": data.left_out.get("too_long", 0),
         "tokens": int(state.num_input_tokens_seen),

@@ -1,6 +1,7 @@
 """A model before and after training: its tokenizer's padding, its adapter, and the folder it is saved into."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def load_trainable(folder: str) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
-def save(trained: Any, tokenizer: Any, parent: str, folder: Path) -> None:
+def save(
+    trained: Any, tokenizer: Any, parent: str, folder: Path, state: Mapping[str, torch.Tensor] | None = None
+) -> None:
     """Save a trained model so that Transformers and vLLM load it without PEFT; the adapter lies beside it.
 
     An adapter is merged into freshly loaded float32 weights of the parent, on the CPU: in bfloat16, most of a small
@@ -49,12 +52,16 @@ def save(trained: Any, tokenizer: Any, parent: str, folder: Path) -> None:
         tokenizer: to save with it.
         parent: folder of the model that was trained on.
         folder: where to save; what an interrupted training left there is removed first.
+        state: its weights, where `trained` itself has a part of them only.
     """
     shutil.rmtree(folder, ignore_errors=True)
     model = trained
     if isinstance(trained, PeftModel):
-        trained.save_pretrained(str(folder / "adapter"))
+        trained.save_pretrained(str(folder / "adapter"), state_dict=state)
         model = PeftModel.from_pretrained(load_trainable(parent), folder / "adapter").merge_and_unload(safe_merge=True)
+    elif state is not None:
+        model = load_trainable(parent)
+        model.load_state_dict(state)
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.to(torch.float32).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

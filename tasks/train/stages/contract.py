@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datasets import Dataset
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from configs.settings import StageSettings
 
@@ -46,6 +46,8 @@ class Stage:
             is left out.
         trained: which tokens of an example are trained on.
         trainer: makes the trainer.
+        config: class of the trainer's arguments.
+        packs: whether several rows may share one.
         pace: default learning rate, as a share of fine-tuning's.
     """
 
@@ -53,6 +55,8 @@ class Stage:
     encode: Callable[[Mapping[str, Any], Any, int], Sequence[Example] | str]
     trained: Callable[[Example], tuple[list[int], list[bool]]]
     trainer: Callable[[Setup], Trainer]
+    config: type[TrainingArguments] = TrainingArguments
+    packs: bool = False
     pace: float = 1.0
 
 

@@ -8,6 +8,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from tasks.train.stages.contract import Example, Setup, Stage, labelled
+from tasks.train.stages.packing import collate
 
 
 def encode(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Sequence[Example] | str:
@@ -27,8 +28,9 @@ def trainer(setup: Setup) -> Trainer:
         train_dataset=setup.examples,
         processing_class=setup.tokenizer,
         peft_config=setup.peft_config,
+        data_collator=collate if setup.settings.packing else None,
         callbacks=setup.callbacks,
     )
 
 
-STAGE = Stage("cpt", encode, labelled, trainer, pace=0.5)
+STAGE = Stage("cpt", encode, labelled, trainer, SFTConfig, packs=True, pace=0.5)

@@ -58,4 +58,4 @@ def trainer(setup: Setup) -> Trainer:
 
 
 ANSWERS = ("chosen", "rejected")
-STAGE = Stage("dpo", encode, trained, trainer, pace=0.1)
+STAGE = Stage("dpo", encode, trained, trainer, DPOConfig, pace=0.1)

@@ -79,4 +79,4 @@ def trainer(setup: Setup) -> Trainer:
     )
 
 
-STAGE = Stage("kto", encode, trained, trainer, pace=0.1)
+STAGE = Stage("kto", encode, trained, trainer, KTOConfig, pace=0.1)

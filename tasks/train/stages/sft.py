@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trl.trainer.sft_config import SFTConfig
+
 from tasks.lm.template import encode as encode_messages
 from tasks.train.stages.contract import IGNORED, Example, Stage, labelled
 from tasks.train.stages.cpt import trainer
@@ -19,4 +21,4 @@ def encode(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Sequence[
     return [{"input_ids": encoded.input_ids, "labels": labels}]
 
 
-STAGE = Stage("sft", encode, labelled, trainer)
+STAGE = Stage("sft", encode, labelled, trainer, SFTConfig, packs=True)

@@ -45,10 +45,10 @@ def trained_model(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     seen: list[Any] = []
     original = training.save
 
-    def keep(trained: Any, *rest: Any) -> None:
+    def keep(trained: Any, *rest: Any, **options: Any) -> None:
         with torch.no_grad():
             seen.append(trained.eval()(torch.arange(24).reshape(2, -1)).logits.clone())
-        original(trained, *rest)
+        original(trained, *rest, **options)
 
     monkeypatch.setattr(training, "save", keep)
     return seen

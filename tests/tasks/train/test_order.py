@@ -37,7 +37,7 @@ def test_batches_have_little_padding_and_come_in_no_order_of_length() -> None:
 
 @pytest.mark.parametrize(("rows", "passes"), [(10, 15), (100, 15), (316, 12.5), (1_000, 10), (3_162, 6), (99_999, 2)])
 def test_auto_epochs_follow_the_size(rows: int, passes: float) -> None:
-    assert epochs(StageSettings(num_train_epochs="auto"), rows) == pytest.approx(passes, abs=0.1)
-    assert epochs(StageSettings(num_train_epochs=3), rows) == 3
+    assert epochs(StageSettings(num_train_epochs="auto"), rows, 3 * rows) == pytest.approx(passes, abs=0.1)
+    assert epochs(StageSettings(num_train_epochs=3), rows, rows) == 3
     steps = StageSettings(num_train_epochs=3, max_steps=5, per_device_train_batch_size=2)
-    assert epochs(steps, rows) * rows == pytest.approx(10)
+    assert epochs(steps, rows, rows) * rows == pytest.approx(10)
