@@ -1,34 +1,26 @@
 """Training: against TRL used directly, every stage with every method, forgetting, and loss on held-out questions."""
 
-import gzip
-import json
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import polars as pl
-
 from configs.settings import StageSettings
 from tasks.lm.likelihood import likelihoods
-from tasks.lm.load import load, load_tokenizer, resolve
-from tasks.lm.template import encode, template_hash
+from tasks.lm.load import load, resolve
+from tasks.lm.template import encode
 from tasks.train import training
-from tasks.train.job import Job, TrainingError
-from tasks.train.launch import QUIET
+from tasks.train.job import TrainingError
 from tasks.train.launch import run as run_worker
 from tasks.train.methods import METHODS
 from tasks.train.stages import STAGES
 from tests.bench._table import show
+from tests.bench._train_data import documents, questions
+from tests.bench._train_speed import against_trl, packed
+from tests.tasks.train.jobs import Rows, make_job
 from tests.tiny_model import make_tiny_model
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HELD_OUT = 64
-Rows = list[dict[str, Any]]
 
 
 def run(*, quick: bool) -> dict[str, Any]:
@@ -36,35 +28,19 @@ def run(*, quick: bool) -> dict[str, Any]:
 
     Returns:
         vs_trl_tokens: tokens/s of the worker over those of TRL; vs_trl_memory: its peak memory over TRL's;
-        cells_trained and cells_refused of stages by methods; forgetting_by_method: nats per token that texts learned
-        first lose by learning others; gsm8k_loss_before and _after, in nats per answer token on held-out questions.
+        packing_speedup: time without packing over time with it; cells_trained and cells_refused of stages by methods;
+        forgetting_by_method: nats per token that texts learned first lose by learning others; gsm8k_loss_before and
+        _after, in nats per answer token on held-out questions.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tiny = make_tiny_model(folder / "tiny", hidden=64)
         model = make_tiny_model(folder / "small", hidden=256, layers=4) if quick else resolve("smollm2")
         figures = against_trl(folder, model, steps=30 if quick else 20)
+        figures |= packed(folder, model, rows=96)
         figures |= every_cell(folder, tiny)
         figures |= {"forgetting_by_method": forgetting(folder, tiny, seeds=1 if quick else 3)}
         return figures | gsm8k(folder, model, steps=30 if quick else 60, rate=2e-3 if quick else None)
-
-
-def against_trl(folder: Path, model: Path, *, steps: int) -> dict[str, float]:
-    """The same rows, model and settings; runs take turns, and the better of two counts: other work slows both."""
-    rows = questions()[: steps * 4]
-    settings = StageSettings(max_steps=steps, max_length=512, lora_r=8, learning_rate=2e-4)
-    ours, theirs = [], []
-    for turn in range(2):
-        job = make_job(folder / f"ours{turn}", model, "sft", rows, settings)
-        ours.append(dict(run_worker(job, folder / "models" / f"ours{turn}")))
-        job = make_job(folder / f"trl{turn}", model, "sft", rows, settings)
-        theirs.append(_trl(job))
-    speeds = [max(found["tokens"] / found["seconds"] for found in runs) for runs in (ours, theirs)]
-    memory = [min(found["peak_gb"] for found in runs) for runs in (ours, theirs)]
-    names = ("python -m tasks.train.worker", "TRL")
-    cells = [(name, f"{speed:,.0f}", f"{peak:.2f}") for name, speed, peak in zip(names, speeds, memory, strict=True)]
-    show(f"SFT with LoRA, {steps} steps", ("", "tokens/s", "peak GB"), cells)
-    return {"vs_trl_tokens": round(speeds[0] / speeds[1], 3), "vs_trl_memory": round(memory[0] / memory[1], 3)}
 
 
 def every_cell(folder: Path, model: Path) -> dict[str, int]:
@@ -141,52 +117,6 @@ def gsm8k(folder: Path, model: Path, *, steps: int, rate: float | None) -> dict[
     return losses
 
 
-def make_job(folder: Path, model: Path, stage: str, rows: Rows, settings: StageSettings, seed: int = 1) -> Job:
-    """A job for the worker, with its rows in place."""
-    folder.mkdir(parents=True)
-    pl.DataFrame(rows).write_parquet(folder / "rows.parquet")
-    return Job(
-        name=folder.name,
-        stage=stage,
-        model=str(model),
-        template_hash=template_hash(load_tokenizer(model)),
-        data=str(folder / "rows.parquet"),
-        work=str(folder),
-        settings=settings,
-        seed=seed,
-        starter=os.getpid(),
-    )
-
-
-def questions() -> Rows:
-    """gsm8k as rows for every stage; made-up sums where it is absent."""
-    file = DATA / "gsm8k_train.jsonl.gz"
-    if file.exists():
-        records = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()[:2000]]
-        pairs = [(record["question"], record["answer"]) for record in records]
-    else:
-        pairs = [(f"What is {a} and {b}?", f"{a} and {b} is {a + b}.") for a in range(50) for b in range(40)]
-    return [
-        {
-            "prompt": [{"role": "user", "content": question}],
-            "completion": [{"role": "assistant", "content": answer}],
-            "chosen": [{"role": "assistant", "content": answer}],
-            "rejected": [{"role": "assistant", "content": "I do not know."}],
-            "text": f"{question}\n{answer}",
-        }
-        for question, answer in pairs
-    ]
-
-
-def documents() -> Sequence[str]:
-    """Articles of an encyclopedia; made-up pages where they are absent."""
-    file = DATA / "wiki_demo.txt.gz"
-    if not file.exists():
-        return [f"Page {number} tells of town {number}, its river and its bridges. " * 5 for number in range(400)]
-    text = gzip.decompress(file.read_bytes()).decode()
-    return [text[start : start + 600] for start in range(0, 600 * 400, 600)]
-
-
 def text_loss(model: Path, rows: Rows) -> float:
     """Nats per token of texts."""
     lm = load(model)
@@ -203,16 +133,3 @@ def answer_loss(model: Path, rows: Rows) -> float:
 
 def document(text: str) -> dict[str, str]:
     return {"role": "document", "content": text}
-
-
-def _trl(job: Job) -> dict[str, float]:
-    file = Path(job.work) / "job.json"
-    file.write_text(job.model_dump_json())
-    subprocess.run(
-        [sys.executable, "-m", "tests.bench._trl", str(file)],
-        check=True,
-        env=os.environ | QUIET,
-        capture_output=True,
-    )
-    result: dict[str, float] = json.loads((Path(job.work) / "result.json").read_text())
-    return result
