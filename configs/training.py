@@ -136,3 +136,11 @@ class TrainSettings(Section):
     report_to: tuple[Literal["mlflow", "wandb", "tensorboard", "trackio"], ...] = Field(
         default=(), description="Where the curves of a training are shown, besides here."
     )
+
+
+STAGES: dict[str, type[StageSettings]] = {
+    name: field.annotation
+    for name, field in TrainSettings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, StageSettings)
+}
+"""The class of each stage's settings, in the order in which stages follow each other."""

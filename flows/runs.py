@@ -13,7 +13,7 @@ import polars as pl
 from configs.settings import Settings
 from flows.batches import collected_batches, settings_hash, unfinished_batches
 from storage import registry
-from storage.lake import Lake
+from storage.lake import Lake, LakeError
 from storage.publish import publish
 from storage.registry import Decision, Model
 from storage.snapshot import Snapshot, digest
@@ -146,6 +146,18 @@ def check_models(settings: Settings) -> None:
 def collected(batch: str) -> Snapshot:
     """The snapshot of a collected batch: what `collect` returned when it published it."""
     return Snapshot(table="interactions", step="collect", batch=batch, version=0, fingerprint=digest("collect", batch))
+
+
+def mixed(lake: Lake, stage: str, mixture: str) -> Snapshot:
+    """The snapshot of a mixture that was made before.
+
+    Raises:
+        LakeError: there is none of that id for this stage.
+    """
+    step = f"mix_{stage}"
+    if not lake.read("manifests", batch=mixture, step=step).collect().height:
+        raise LakeError(f"No mixture {mixture} for {stage} in {lake.uri}: leave it out, and one is mixed.")
+    return Snapshot(table="mixtures", step=step, batch=mixture, version=0, fingerprint=mixture)
 
 
 def emptied(batch: str) -> Snapshot:

@@ -1,69 +1,125 @@
-"""Training: continued pre-training, supervised fine-tuning and preference optimisation, each a flow of its own."""
+"""Training: a flow for each stage, alone or one after the other, here or where the GPUs are."""
 
 import logging
 from collections.abc import Iterator
-from typing import Literal
+from contextlib import contextmanager
 
-from prefect import flow
+from prefect import Flow, flow
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.concurrency.sync import concurrency
 
+from configs.mistake import Mistake
 from configs.settings import Settings
-from flows.runs import Run, current
+from configs.training import STAGES
+from flows.remote import run_elsewhere
+from flows.runs import Run, current, mixed
 from storage import registry
 from storage.lake import Lake
 from storage.registry import Model
+from storage.snapshot import Snapshot
 from tasks.mix.task import mix
 from tasks.synthesize.task import synthesize_pairs
+from tasks.train.task import model_id
 from tasks.train.task import train as train_model
 
 log = logging.getLogger(__name__)
-Stage = Literal["cpt", "sft", "dpo", "kto"]
-STAGES: tuple[Stage, ...] = ("cpt", "sft", "dpo", "kto")
+StageFlow = Flow[..., str | None]
 
 
-@flow(name="train", flow_run_name="train {stage} in {settings.lake}")
-def train(settings: Settings, stage: Stage = "sft", parent: str | None = None) -> str | None:
-    """Mix the stage's data from everything curated so far and train one model on it; evaluate and promote nothing.
+def stage_flow(stage: str) -> StageFlow:
+    """The flow that trains one stage."""
 
-    Args:
-        settings: the flywheel's settings.
-        stage: cpt, sft, dpo or kto.
-        parent: id of the model to start from; the champion when it is not given.
+    @flow(name=f"train-{stage}", flow_run_name=f"train-{stage} in {{settings.lake}}")
+    def train(settings: Settings, parent: str | None = None, mixture: str | None = None) -> str | None:
+        """Train one model on everything curated so far; evaluate and promote nothing.
 
-    Returns:
-        The id of the new model; None when the stage is skipped, with the reason on the log.
-    """
-    lake = Lake(settings.lake)
-    run = current(lake, settings)
-    if run is None:
-        log.info("train: nothing was collected into %s yet", settings.lake)
-        return None
-    start = registry.get(lake, parent) if parent else run.champion
-    stage_settings = getattr(settings.train, stage)
-    if stage == "dpo" and settings.synthesize.enabled and settings.synthesize.pairs:
-        synthesize_pairs(lake, run.batch, start, settings.synthesize, settings.seed)
-    mixture = mix(lake, stage, run.batch, settings.mix, stage_settings, start.path, settings.seed)
-    if mixture.snapshot is None:
-        log.info("train: %s skipped: %s", stage, mixture.reason)
-        return None
-    if mixture.snapshot.batch in {model.mixture for model in ancestors(lake, start)}:
-        log.info("train: %s skipped: %s was trained on this very mixture already", stage, start.id)
-        return None
-    model = train_model(lake, run.batch, mixture.snapshot, stage, start, stage_settings, settings.seed)
-    return model.id
+        Args:
+            settings: the flywheel's settings.
+            parent: id of the model to start from; where train.start says when it is not given.
+            mixture: id of the mixture to train on; mixed anew when it is not given.
+
+        Returns:
+            The id of the new model; None when the stage is skipped, with the reason on the log.
+        """
+        lake = Lake(settings.lake)
+        run = current(lake, settings)
+        if run is None:
+            log.info("%s is skipped: nothing was collected into %s yet", stage, settings.lake)
+            return None
+        start = registry.get(lake, parent) if parent else first_parent(run, settings)
+        rows = mixed(lake, stage, mixture) if mixture else prepare(lake, run, stage, start, settings)
+        if rows is None:
+            return None
+        with gpu_slots(settings.train.gpu_slots):
+            return train_model(lake, run.batch, rows, stage, start, settings.train, settings.seed).id
+
+    return train
+
+
+FLOWS = {stage: stage_flow(stage) for stage in STAGES}
+train_cpt, train_sft, train_dpo, train_kto = (FLOWS[stage] for stage in ("cpt", "sft", "dpo", "kto"))
 
 
 def train_stages(lake: Lake, run: Run, settings: Settings) -> Model | None:
-    """Run every enabled stage as a subflow, each from the model before it.
+    """Run every enabled stage, each from the model before it: as a subflow, or by its deployment.
 
     Returns:
         The last model of the chain; None when every stage was skipped.
     """
-    model = run.champion
+    start = model = first_parent(run, settings)
     for stage in STAGES:
-        if getattr(settings.train, stage).enabled:
-            trained = train(settings, stage, model.id)
-            model = registry.get(lake, trained) if trained else model
-    return None if model.id == run.champion.id else model
+        if not getattr(settings.train, stage).enabled:
+            continue
+        rows = prepare(lake, run, stage, model, settings)
+        if rows is None:
+            continue
+        name = model_id(stage, model, rows.batch, getattr(settings.train, stage), settings.seed)
+        if settings.train.deployments:
+            given = {"settings": settings.model_dump(mode="json"), "parent": model.id, "mixture": rows.batch}
+            run_elsewhere(f"train-{stage}/train-{stage}", given, name)
+        else:
+            FLOWS[stage](settings, model.id, rows.batch)
+        model = registry.get(lake, name)
+    return None if model.id in {start.id, run.champion.id} else model
+
+
+def first_parent(run: Run, settings: Settings) -> Model:
+    """The model that the first stage trains."""
+    return run.base if settings.train.start == "base" else run.champion
+
+
+def prepare(lake: Lake, run: Run, stage: str, start: Model, settings: Settings) -> Snapshot | None:
+    """Mix what the stage is trained on; None, with the reason on the log, when there is nothing to learn from it."""
+    if stage == "dpo" and settings.synthesize.enabled and settings.synthesize.pairs:
+        synthesize_pairs(lake, run.batch, start, settings.synthesize, settings.seed)
+    chosen = getattr(settings.train, stage)
+    mixture = mix(lake, stage, run.batch, settings.mix, chosen, start.path, settings.seed)
+    if mixture.snapshot is None:
+        return None
+    if mixture.snapshot.batch in {model.mixture for model in ancestors(lake, start)}:
+        log.info("%s is skipped: %s was trained on this very mixture already", stage, start.id)
+        return None
+    return mixture.snapshot
+
+
+@contextmanager
+def gpu_slots(count: int) -> Iterator[None]:
+    """Hold slots of Prefect's concurrency limit `gpu`, so that trainings wait for each other; none where count is 0.
+
+    Raises:
+        Mistake: there is no such limit.
+    """
+    if not count:
+        yield
+        return
+    try:
+        with concurrency("gpu", occupy=count, strict=True):
+            yield
+    except ConcurrencySlotAcquisitionError as error:
+        raise Mistake(
+            f"train.gpu_slots is {count}, and Prefect gives no slot of the limit gpu ({error}): make it with "
+            "`prefect gcl create gpu --limit COUNT`, or set train.gpu_slots to 0."
+        ) from error
 
 
 def ancestors(lake: Lake, model: Model) -> Iterator[Model]:

@@ -1,27 +1,37 @@
 """Step 8, train: one stage of training on one mixture."""
 
+import fcntl
 import json
 import logging
 import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
+from uuid import UUID
 
 import polars as pl
 from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import TaskRunContext
 
-from configs.settings import StageSettings
+from configs.settings import StageSettings, TrainSettings
 from storage.erasures import state
 from storage.lake import Lake
 from storage.registry import Model, find, register
 from storage.snapshot import Snapshot, digest
-from tasks.train.job import RESULT, SAMPLES, Job, is_whole, without_samples
-from tasks.train.launch import measured_in, run
+from tasks.train.job import RESULT, SAMPLES, Job, TrainingError, is_whole, without_samples
+from tasks.train.launch import Figures, measured_in, run
 
 log = logging.getLogger(__name__)
+PROGRESS_SECONDS = 2.0
+"""Between two updates of the progress that the UI shows."""
 
 
 @task(name="train", persist_result=False)
 def train(
-    lake: Lake, batch: str, mixture: Snapshot, stage: str, parent: Model, settings: StageSettings, seed: int
+    lake: Lake, batch: str, mixture: Snapshot, stage: str, parent: Model, settings: TrainSettings, seed: int
 ) -> Model:
     """Train `parent` on a mixture, and register the model that comes out.
 
@@ -34,20 +44,36 @@ def train(
         mixture: what to train on.
         stage: cpt, sft, dpo or kto.
         parent: the model to train.
-        settings: of the stage.
+        settings: of all stages, and on which devices they are trained.
         seed: of everything random.
 
     Raises:
         TrainingError: the training cannot be done, or failed; the message says why.
     """
-    name = model_id(stage, parent, mixture, settings, seed)
+    chosen: StageSettings = getattr(settings, stage)
+    name = model_id(stage, parent, mixture.batch, chosen, seed)
     folder = lake.folder("models") / name
     known = find(lake, name)
     if known is not None and is_whole(folder):
         log.info("%s is trained already", name)
         return known
     if not is_whole(folder):
-        _train(lake, name, folder, mixture, stage, parent, settings, seed)
+        work = lake.folder("work", name)
+        job = Job(
+            name=name,
+            stage=stage,
+            model=parent.path,
+            template_hash=_template_hash(lake, mixture),
+            data=str(work / "rows.parquet"),
+            work=str(work),
+            settings=chosen,
+            seed=seed,
+            launch=settings.launch,
+            report_to=settings.report_to,
+            starter=os.getpid(),
+        )
+        with _alone(work, name):
+            _train(lake, job, folder, mixture)
     model = Model(
         id=name,
         kind="lm",
@@ -56,51 +82,70 @@ def train(
         template_hash=parent.template_hash,
         parent=parent.id,
         mixture=mixture.batch,
-        settings=settings.model_dump(mode="json") | {"seed": seed},
+        settings=chosen.model_dump(mode="json") | {"seed": seed},
         metrics={name: value for name, value in measured_in(folder).items() if name != SAMPLES},
     )
     register(lake, model, batch=batch)
     return model
 
 
-def model_id(stage: str, parent: Model, mixture: Snapshot, settings: StageSettings, seed: int) -> str:
+def model_id(stage: str, parent: Model, mixture: str, settings: StageSettings, seed: int) -> str:
     """Name of the model that this training makes."""
     parts = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
-    return f"{stage}-{digest(parent.id, mixture.batch, parts, str(seed))[:12]}"
+    return f"{stage}-{digest(parent.id, mixture, parts, str(seed))[:12]}"
 
 
-def _train(
-    lake: Lake,
-    name: str,
-    folder: Path,
-    mixture: Snapshot,
-    stage: str,
-    parent: Model,
-    settings: StageSettings,
-    seed: int,
-) -> None:
+def _template_hash(lake: Lake, mixture: Snapshot) -> str:
+    """Of the chat template that the mixture was made for."""
+    manifest = lake.read("manifests", batch=mixture.batch).select("manifest").collect()["manifest"][0]
+    return str(json.loads(manifest)["template_hash"])
+
+
+@contextmanager
+def _alone(work: Path, name: str) -> Iterator[None]:
+    """Nobody else on this machine trains the same model meanwhile: they would write the same checkpoints.
+
+    Raises:
+        TrainingError: somebody does.
+    """
+    handle = os.open(work, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise TrainingError(f"{name} is being trained by another run: wait for that one.") from error
+    finally:
+        os.close(handle)
+
+
+def _progress(job: Job) -> Callable[[Figures], None] | None:
+    """What shows a training's progress in the UI; None outside of a run."""
+    if TaskRunContext.get() is None:
+        return None
+    artifact = cast("UUID", create_progress_artifact(0.0, key=f"training-{job.stage}", description=job.name))
+    shown = time.monotonic()
+
+    def told(step: Figures) -> None:
+        nonlocal shown
+        if step["step"] < step["steps"] and time.monotonic() < shown + PROGRESS_SECONDS:
+            return
+        shown = time.monotonic()
+        words = f"{job.name}: step {step['step']} of {step['steps']}, loss {step['loss']:.4f}"
+        update_progress_artifact(artifact, 100 * step["step"] / step["steps"], description=words)
+
+    return told
+
+
+def _train(lake: Lake, job: Job, folder: Path, mixture: Snapshot) -> None:
     """Hand the rows to a worker; they are removed when it is done, whatever happens."""
-    work = lake.folder("work", name)
-    data = work / "rows.parquet"
-    manifest = json.loads(lake.read("manifests", batch=mixture.batch).select("manifest").collect()["manifest"][0])
-    job = Job(
-        name=name,
-        stage=stage,
-        model=parent.path,
-        template_hash=manifest["template_hash"],
-        data=str(data),
-        work=str(work),
-        settings=settings,
-        seed=seed,
-        starter=os.getpid(),
-    )
+    data = Path(job.data)
     erased = state(lake)
     try:
         lake.scan(mixture).sort("id").select(pl.exclude("batch", "step")).sink_parquet(data)
-        measured = run(job, folder)
+        measured = run(job, folder, _progress(job))
     finally:
         data.unlink(missing_ok=True)
     if state(lake) != erased:  # somebody who is gone by now may be among the samples
         (folder / RESULT).write_bytes(without_samples((folder / RESULT).read_bytes()))
     first, last = measured["losses"][0][1], measured["losses"][-1][1]
-    log.info("%s: loss %.4f -> %.4f, %d steps in %.0f s", name, first, last, measured["steps"], measured["seconds"])
+    log.info("%s: loss %.4f -> %.4f, %d steps in %.0f s", job.name, first, last, measured["steps"], measured["seconds"])

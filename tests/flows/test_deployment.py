@@ -12,6 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from configs.load import parse
 from configs.settings import PromoteSettings, Settings
+from configs.training import STAGES
 from flows.laptop import laptop
 from flows.promote import ask
 from storage.lake import Lake
@@ -35,7 +36,8 @@ def api(address: str) -> Iterator[httpx.Client]:
 
 def test_the_deployments_carry_settings_that_load() -> None:
     deployments = yaml.safe_load(Path("deploy/prefect.yaml").read_text())["deployments"]
-    names = {"nightly", "curate", "synthesize", "train", "evaluate", "approve", "maintain"}
+    trainings = {f"train-{stage}" for stage in STAGES}
+    names = {"nightly", "curate", "synthesize", *trainings, "evaluate", "approve", "maintain"}
     assert {one["name"] for one in deployments} == names
     for deployment in deployments:
         assert parse(deployment["parameters"]["settings"], "deploy/prefect.yaml").lake
@@ -46,6 +48,7 @@ def test_the_nightly_deployment_runs_with_changed_parameters(
     api: httpx.Client, tmp_path: Path, tiny_model: Path
 ) -> None:
     settings = small_settings(tmp_path, tiny_model, stages=("sft",))
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"deployments": True})})
     nightly = api.get("/deployments/name/nightly/nightly").raise_for_status().json()
     assert nightly["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
     assert "holdout_share" in str(nightly["parameter_openapi_schema"])
@@ -55,11 +58,15 @@ def test_the_nightly_deployment_runs_with_changed_parameters(
     artifacts = api.post("/artifacts/filter", json={"limit": 200}).raise_for_status().json()
     logs = api.post("/logs/filter", json={"limit": 200}).raise_for_status().json()
     refused = api.post(f"/deployments/{nightly['id']}/create_flow_run", json={"parameters": {"settings": {"lak": 1}}})
+    trainings = api.post("/flow_runs/filter", json={"flows": {"name": {"any_": ["train-sft"]}}}).json()
     kinds = {(artifact["key"], artifact["type"]) for artifact in artifacts}
     assert kinds >= {
         ("funnel", "table"), ("funnel-summary", "markdown"), ("mixture", "table"),
         ("verdict", "markdown"), ("comparison", "table"), ("comparison-chart", "image"), ("trend-chart", "image"),
     }  # fmt: skip
+    assert [one["state"]["type"] for one in trainings] == ["COMPLETED"]
+    assert trainings[0]["deployment_id"] is not None  # nightly left the training to the pool of its deployment
+    assert trainings[0]["parent_task_run_id"] is not None
     assert any("dedupe" in log["message"] for log in logs)
     assert Lake(settings.lake).read("promotions").collect().height >= 1
     assert refused.status_code in {409, 422}

@@ -39,7 +39,10 @@ def test_every_step_leaves_its_table(first: tuple[Settings, RunResult]) -> None:
         "curated", "preferences", "mixtures", "manifests", "models", "evaluations", "promotions", "books", "runs",
     }  # fmt: skip
     assert Path(result.report or "").is_file()
-    assert set(registry.models(lake).filter(kind="lm")["stage"]) == {"base", "cpt", "sft", "dpo"}
+    trained = {row["stage"]: row for row in registry.models(lake).filter(kind="lm").iter_rows(named=True)}
+    assert set(trained) == {"base", "cpt", "sft", "dpo"}
+    for stage, before in (("cpt", "base"), ("sft", "cpt"), ("dpo", "sft")):
+        assert trained[stage]["parent"] == trained[before]["id"]
     assert result.verdict in {"promote", "hold", "reject"}
 
 

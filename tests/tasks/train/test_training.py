@@ -3,10 +3,8 @@
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +12,22 @@ import polars as pl
 import pytest
 import torch
 
-from configs.settings import StageSettings
+from configs.settings import StageSettings, TrainSettings
 from storage.lake import Lake
 from storage.publish import publish
 from storage.registry import Model, find
 from storage.snapshot import Snapshot
 from tasks.lm.load import load
 from tasks.train import training
-from tasks.train.checkpoint import newest_whole
-from tasks.train.job import Job, TrainingError, is_whole
-from tasks.train.launch import measured_in, run
+from tasks.train.job import Job, TrainingError
+from tasks.train.launch import measured_in
 from tasks.train.task import train
 from tests.tiny_model import make_tiny_model
 
 SETTINGS = StageSettings(
     max_length=128, learning_rate=5e-3, num_train_epochs=2, per_device_train_batch_size=4, lora_r=4, warmup_steps=0
 )
+STAGES = TrainSettings(cpt=SETTINGS, sft=SETTINGS, dpo=SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +72,7 @@ def test_a_stage_lowers_its_loss_and_leaves_a_model_that_loads(
     lake = Lake(str(tmp_path))
     rows = mixture(lake, stage, base.template_hash)
     with caplog.at_level(logging.INFO):
-        model = train.fn(lake, "0001", rows, stage, base, SETTINGS, 3)
+        model = train.fn(lake, "0001", rows, stage, base, STAGES, 3)
     losses = [loss for _, loss in model.metrics["losses"]]
     assert len(losses) == model.metrics["steps"] == 10
     assert losses[-1] < losses[0]
@@ -94,12 +92,12 @@ def test_a_stage_lowers_its_loss_and_leaves_a_model_that_loads(
 
     caplog.clear()
     with caplog.at_level(logging.INFO):
-        assert train.fn(lake, "0001", rows, stage, base, SETTINGS, 3) == model
+        assert train.fn(lake, "0001", rows, stage, base, STAGES, 3) == model
     assert [record.message for record in caplog.records] == [f"{model.id} is trained already"]
 
     other = Lake(str(tmp_path / "other"))  # killed after the model was saved and before it was registered
     Path(model.path).rename(other.folder("models") / model.id)
-    again = train.fn(other, "0001", mixture(other, stage, base.template_hash), stage, base, SETTINGS, 3)
+    again = train.fn(other, "0001", mixture(other, stage, base.template_hash), stage, base, STAGES, 3)
     assert (again.id, again.metrics) == (model.id, model.metrics)
 
 
@@ -134,7 +132,7 @@ def test_full_fine_tuning_changes_the_weights_themselves(tmp_path: Path, base: M
 def test_another_template_than_the_mixtures_stops_the_run(tmp_path: Path, base: Model) -> None:
     lake = Lake(str(tmp_path))
     with pytest.raises(TrainingError, match="made for another chat template"):
-        train.fn(lake, "0001", mixture(lake, "sft", "0123456789abcdef"), "sft", base, SETTINGS, 3)
+        train.fn(lake, "0001", mixture(lake, "sft", "0123456789abcdef"), "sft", base, STAGES, 3)
     assert not list(tmp_path.glob("work/*/rows.parquet"))
 
 
@@ -150,40 +148,6 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, base: Model) -> 
     wild = {"learning_rate": 1e30, "finetuning_type": "full"}
     with pytest.raises(TrainingError, match=r"The loss is .* at step"):
         training.train(job_for(lake, base, mixture(lake, "sft", base.template_hash), "wild", settings=wild))
-
-
-@pytest.mark.slow
-def test_killed_again_and_again_it_ends_with_the_same_losses_and_weights(tmp_path: Path, base: Model) -> None:
-    lake = Lake(str(tmp_path))
-    rows = mixture(lake, "sft", base.template_hash, rows=32)
-    whole = run(job_for(lake, base, rows, "whole"), tmp_path / "models" / "whole")
-
-    job = job_for(lake, base, rows, "killed")
-    file = Path(job.work) / "job.json"
-    file.write_text(job.model_dump_json())
-    for kill in range(3):  # as soon as another checkpoint is begun: most likely it is half written then
-        before = set(Path(job.work).glob("checkpoint-*"))
-        process = subprocess.Popen([sys.executable, "-m", "tasks.train.worker", str(file)], stdout=subprocess.DEVNULL)
-        while not set(Path(job.work).glob("checkpoint-*")) - before and process.poll() is None:
-            time.sleep(0.002 * kill)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not is_whole(job.output)
-    resumed = run(job, tmp_path / "models" / "killed")
-    assert resumed["losses"] == whole["losses"]
-    assert torch.equal(logits(str(tmp_path / "models" / "killed")), logits(str(tmp_path / "models" / "whole")))
-
-
-def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    assert newest_whole(tmp_path) is None
-    for step, left_out in ((8, ""), (9, "optimizer.pt"), (10, "trainer_state.json"), (12, "model.safetensors")):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        for name in {"optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors"} - {left_out}:
-            (folder / name).touch()
-        state = "{" if left_out == "trainer_state.json" else json.dumps({"global_step": step})
-        (folder / "trainer_state.json").write_text(state)
-    assert newest_whole(tmp_path) == tmp_path / "checkpoint-8"
 
 
 def test_the_worker_dies_with_the_process_that_started_it(tmp_path: Path, base: Model) -> None:
