@@ -63,5 +63,5 @@ class InferenceSettings(Section):
     @model_validator(mode="after")
     def _money_has_prices(self) -> Self:
         if self.budget_money is not None and not self.price_read and not self.price_written:
-            raise ValueError("budget_money limits nothing without price_read and price_written: set them, too.")
+            raise ValueError("budget_money limits nothing without price_read and price_written: set them, too")
         return self

@@ -27,8 +27,9 @@ def best_of_n(
         chosen = pick(seeds.conversations, positions, seed, "best_of_n")
         prompts = [(str(position), one.messages[:-1]) for position, one in zip(positions, chosen, strict=False)]
         candidates, _ = sample_answers(prompts, settings, client, seed)
-        for one, scored in zip(chosen, _scored(candidates, seeds, settings, client, seed), strict=True):
-            yield _best(one, scored)
+        scored = _scored(candidates, seeds, settings, client, seed)
+        for one, sampled, rated in zip(chosen, candidates, scored, strict=True):
+            yield _best(one, sampled, rated)
 
 
 def _scored(
@@ -39,13 +40,12 @@ def _scored(
     return by_judge(candidates, settings.judge, client, seed)[0]
 
 
-def _best(seed: Seed, candidates: Candidates) -> Draft | Dropped:
-    if len(candidates.answers) < 2:
-        return Dropped("too_few_answers", "\n\n".join(candidates.answers))
-    best = max(candidates.scores)
-    if best == min(candidates.scores):
-        return Dropped("answers_agree", "\n\n".join(candidates.answers))
-    answer = candidates.answers[candidates.scores.index(best)]
-    return Draft(
-        (*seed.messages[:-1], assistant(answer)), (seed,), details={"score": best, "of": len(candidates.answers)}
-    )
+def _best(seed: Seed, sampled: Candidates, rated: Candidates) -> Draft | Dropped:
+    texts = "\n\n".join(sampled.answers)
+    if len(rated.answers) < 2:
+        return Dropped("too_few_answers" if len(sampled.answers) < 2 else "judge_not_understood", texts)
+    best = max(rated.scores)
+    if best == min(rated.scores):
+        return Dropped("answers_agree", texts)
+    answer = rated.answers[rated.scores.index(best)]
+    return Draft((*seed.messages[:-1], assistant(answer)), (seed,), details={"score": best, "of": len(rated.answers)})

@@ -43,9 +43,10 @@ def scripted_api(script: Script, *, key: str | None = None, model: str = "script
 
         def do_POST(self) -> None:
             nonlocal running
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if not self._allowed():
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            if not sent or not self._allowed():  # nothing: whoever asked was killed
                 return
+            body = json.loads(sent)
             with lock:
                 before = api.asked.count(body)
                 api.asked.append(body)

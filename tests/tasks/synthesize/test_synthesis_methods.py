@@ -257,6 +257,9 @@ def test_best_of_n_needs_answers_that_differ_in_worth(run):
     agreed = Scripted(("<answer>", mark), ("", lambda _: next(samples)))
     agreed.identity = "another"
     assert reasons(run("best_of_n", agreed, count=2, judge="conduct")) == {"answers_agree"}
+    silent = Scripted(("<answer>", "Both are good."), ("", lambda _: next(samples)))
+    silent.identity = "a third"
+    assert reasons(run("best_of_n", silent, count=2, judge="conduct")) == {"judge_not_understood"}
 
 
 def test_an_answer_whose_marks_are_not_understood_is_left_out(run):
