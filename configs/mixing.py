@@ -42,7 +42,12 @@ class MixSource(Section):
     select: RowFilter = Field(
         default=RowFilter(), description="Rows of the table; a row goes to the first source that takes it."
     )
-    weight: float | None = Field(default=None, gt=0, lt=1, description="Share of the mixture's trained tokens.")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Share of the mixture's trained tokens; where every source of a stage has one, relative to theirs.",
+    )
     max_weight: float | None = Field(
         default=None, gt=0, lt=1, description="Most share of trained tokens: less is no shortfall."
     )
@@ -97,6 +102,16 @@ def leading(sources: Sequence[MixSource]) -> list[MixSource]:
     return free or sorted(weighted, key=lambda source: -(source.weight or 0))[:1]
 
 
+def weights(sources: Sequence[MixSource]) -> dict[str, float]:
+    """Share of trained tokens of each source that does not lead, wanted or at most.
+
+    Where every source has a weight they count relative to each other: not every stage reads all of them.
+    """
+    first = leading(sources)
+    total = sum(source.share or 0 for source in sources) if first and first[0].share is not None else 1.0
+    return {source.name: (source.share or 0) / total for source in sources if source not in first}
+
+
 class MixSettings(Section):
     """Step 7: what each training reads."""
 
@@ -132,9 +147,4 @@ def _check_weights(stage: str, sources: Sequence[MixSource]) -> None:
     if first[0].share is None and total >= 1:
         raise ValueError(
             f"the weights for {stage} add up to {total:g}; {first[0].name} has none and needs room below 1"
-        )
-    if first[0].share is not None and abs(total - 1) > 1e-6:
-        raise ValueError(
-            f"every source of {stage} has a weight, and they add up to {total:g}: make that 1, or leave out the weight "
-            "of the source that is to give all it has"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from configs.mixing import MixSettings, MixSource, leading
+from configs.mixing import MixSettings, MixSource, leading, weights
 from storage.lake import Lake
 from storage.registry import models
 from storage.snapshot import digest
@@ -63,6 +63,7 @@ def make_mixture(
     template = template_hash(tokens.tokenizer)
     check_marks(tokens.tokenizer)
     recipe = settings.recipe(stage)
+    shares = weights(recipe)
     sources, texts, candidates = _candidates(lake, stage, batch, settings, seed)
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
     poor, rip_notes = (
@@ -90,7 +91,7 @@ def make_mixture(
         "rows": rows.height,
         "tokens": int(rows["tokens"].sum()),
         "trained_tokens": trained,
-        "parts": {part.name: _described(part, parts[part.name], sources[part.name], trained) for part in recipe},
+        "parts": {name: _described(part, shares.get(name), sources[name], trained) for name, part in parts.items()},
         "sources": _by(taken, "source"),
         "batches": _by(taken, "from_batch"),
         "dropped": dropped,
@@ -145,11 +146,11 @@ def _examples(left_out: pl.DataFrame, seed: int) -> dict[str, list[str]]:
     return dict(few.sort("reason").iter_rows())
 
 
-def _described(source: MixSource, part: Part, where: Mapping[str, Any], total: int) -> dict[str, Any]:
-    """Where a part is from, what it was to be, and what it is."""
+def _described(part: Part, weight: float | None, where: Mapping[str, Any], total: int) -> dict[str, Any]:
+    """Where a part is from, which share it was to have (None: all there is), and what it is."""
     share = part.trained_tokens / total if total else 0.0
     missing = part.wanted_tokens - part.trained_tokens
-    return {**where, "weight": source.share, **asdict(part), "share": round(share, 4), "missing_tokens": missing}
+    return {**where, "weight": weight, **asdict(part), "share": round(share, 4), "missing_tokens": missing}
 
 
 def _by(rows: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from configs.mixing import MixSource, leading
+from configs.mixing import MixSource, leading, weights
 
 Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -44,8 +44,8 @@ def take(rows: pl.DataFrame, sources: Sequence[MixSource], max_rows: int) -> tup
         sources: of the stage.
         max_rows: of the mixture.
     """
-    leaders = [source.name for source in leading(sources)]
-    others = [source for source in sources if source.name not in leaders]
+    leaders, shares = [source.name for source in leading(sources)], weights(sources)
+    others = [source for source in sources if source.name in shares]
     ahead = rows.filter(pl.col("part").is_in(leaders))
     tokens = _sums(ahead["trained_tokens"], 1)
     sums = {
@@ -53,8 +53,8 @@ def take(rows: pl.DataFrame, sources: Sequence[MixSource], max_rows: int) -> tup
     }
 
     def counts(number: int) -> dict[str, int]:
-        total = total_tokens(int(tokens[number]), [(one.share or 0, int(sums[one.name][-1])) for one in others])
-        return {one.name: _fitting(sums[one.name], (one.share or 0) * total) for one in others}
+        total = total_tokens(int(tokens[number]), [(shares[name], int(sums[name][-1])) for name in sums])
+        return {name: _fitting(sums[name], shares[name] * total) for name in sums}
 
     low, high = 0, ahead.height
     while low < high:  # the most leading rows with which all sources together fit
@@ -63,7 +63,7 @@ def take(rows: pl.DataFrame, sources: Sequence[MixSource], max_rows: int) -> tup
         low, high = (middle, high) if fits else (low, middle - 1)
     taken = {**dict(ahead.head(low).group_by("part").len().iter_rows()), **counts(low)}
     mixed = pl.concat([rows.clear(), *(_first(rows, one.name, taken.get(one.name, 0)) for one in sources)])
-    return mixed, {one.name: _part(one, rows, mixed, limited=one in others) for one in sources}
+    return mixed, {one.name: _part(one, rows, mixed, shares.get(one.name)) for one in sources}
 
 
 def total_tokens(leading: float, others: Sequence[tuple[float, float]]) -> float:
@@ -85,13 +85,12 @@ def total_tokens(leading: float, others: Sequence[tuple[float, float]]) -> float
     return fixed / free
 
 
-def _part(source: MixSource, rows: pl.DataFrame, mixed: pl.DataFrame, *, limited: bool) -> Part:
-    """What was taken of a source; of one that leads, or has a `max_weight`, no more is wanted."""
+def _part(source: MixSource, rows: pl.DataFrame, mixed: pl.DataFrame, share: float | None) -> Part:
+    """What was taken of a source; of one that leads (without a share), or has a `max_weight`, no more is wanted."""
     mine = mixed.filter(pl.col("part") == source.name)
     available = rows.filter(pl.col("part") == source.name).height
     tokens, rest = int(mine["trained_tokens"].sum()), int(mixed["trained_tokens"].sum())
-    weight = source.weight if limited else None
-    wanted = round(weight * (rest - tokens) / (1 - weight)) if weight else tokens
+    wanted = round(share * (rest - tokens) / (1 - share)) if share and source.weight is not None else tokens
     exhausted = mine.height == available * source.max_repeats
     return Part(
         rows=mine.height,

@@ -87,12 +87,13 @@ def test_where_every_source_has_a_weight_the_heaviest_leads() -> None:
     sources = [source("docs", weight=0.3), source("user", weight=0.7)]
     _, parts = take(rows({"user": [10] * 70, "docs": [10] * 500}), sources, 1000)
     assert (parts["user"].rows, parts["docs"].rows) == (70, 30)
+    relative = [source("docs", weight=0.15), source("user", weight=0.35)]  # of a stage that does not read the third
+    assert take(rows({"user": [10] * 70, "docs": [10] * 500}), relative, 1000)[1] == parts
 
 
 @pytest.mark.parametrize(
     ("sources", "words"),
     [
-        ([source("a", weight=0.5), source("b", weight=0.4)], "add up to 0.9: make that 1, or leave out the weight"),
         ([source("a", weight=0.6), source("b", max_weight=0.4), source("c")], "add up to 1; c has none"),
         ([source("a", max_weight=0.6)], "needs a source without max_weight"),
         ([source("a"), source("a")], "two sources are named a"),
