@@ -96,7 +96,7 @@ def prepare(lake: Lake, run: Run, stage: str, start: Model, settings: Settings) 
     mixture = mix(lake, stage, run.batch, settings.mix, chosen, start.path, settings.seed)
     if mixture.snapshot is None:
         return None
-    if mixture.snapshot.batch in {model.mixture for model in ancestors(lake, start)}:
+    if mixture.snapshot.batch in {model.mixture for model in registry.ancestors(lake, start)}:
         log.info("%s is skipped: %s was trained on this very mixture already", stage, start.id)
         return None
     return mixture.snapshot
@@ -117,14 +117,6 @@ def gpu_slots(count: int) -> Iterator[None]:
             yield
     except ConcurrencySlotAcquisitionError as error:
         raise Mistake(
-            f"train.gpu_slots is {count}, and Prefect gives no slot of the limit gpu ({error}): make it with "
-            "`prefect gcl create gpu --limit COUNT`, or set train.gpu_slots to 0."
+            f"train.gpu_slots is {count}, and Prefect gives no slot of the limit gpu ({error}): `flywheel deploy "
+            "--gpus COUNT` makes it; or set train.gpu_slots to 0."
         ) from error
-
-
-def ancestors(lake: Lake, model: Model) -> Iterator[Model]:
-    """The model and all that it descends from, newest first."""
-    step: Model | None = model
-    while step is not None:
-        yield step
-        step = registry.find(lake, step.parent) if step.parent else None

@@ -109,6 +109,7 @@ class Lake:
                 "delta.dataSkippingStatsColumns": ",".join(
                     name for name in STATISTICS if name in kind.schema and name not in kind.partitions
                 ),
+                "delta.checkpointInterval": "10",  # to open a table, all commits since the last checkpoint are read
                 "delta.logRetentionDuration": "interval 30 days",
                 "delta.targetFileSize": str(512 * 2**20),
                 "delta.deletedFileRetentionDuration": "interval 7 days",

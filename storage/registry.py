@@ -117,11 +117,20 @@ def get(lake: Lake, model_id: str) -> Model:
     return model
 
 
+def ancestors(lake: Lake, model: Model) -> list[Model]:
+    """The model and all that it descends from, newest first; the registry is read once, however long the line is."""
+    if model.parent is None:
+        return [model]
+    known = {row["id"]: row for row in models(lake).iter_rows(named=True)}
+    line = [model]
+    while (parent := line[-1].parent) is not None and parent in known:
+        line.append(_model(lake, known[parent]))
+    return line
+
+
 def first(lake: Lake, model: Model) -> Model:
     """The model that `model` was trained from, generations ago; a base is its own first."""
-    while model.parent is not None and (parent := find(lake, model.parent)) is not None:
-        model = parent
-    return model
+    return ancestors(lake, model)[-1]
 
 
 def models(lake: Lake) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from storage.lake import Lake
-from storage.registry import Model, find
+from storage.registry import Model, ancestors
 from tasks.text.contamination import contaminated
 from tasks.text.conversation import contents, dialogue, user_text
 from tasks.text.sealed import sealed_rows
@@ -36,12 +36,7 @@ def leaked(lake: Lake, items: pl.DataFrame, models: Sequence[Model]) -> pl.Serie
 
 def _trained(lake: Lake, models: Sequence[Model]) -> pl.DataFrame:
     """`asked`, `whole`: what users asked in the rows that models and ancestors read, and all that was said."""
-    mixtures: set[str] = set()
-    for model in models:
-        step: Model | None = model
-        while step is not None:
-            mixtures |= {step.mixture} if step.mixture else set()
-            step = find(lake, step.parent) if step.parent else None
+    mixtures = {step.mixture for model in models for step in ancestors(lake, model) if step.mixture}
     answers = [contents(column).list.join("\n") for column in ("completion", "chosen", "rejected")]
     said = pl.concat_str(dialogue("prompt"), *answers, separator="\n", ignore_nulls=True)
     return (

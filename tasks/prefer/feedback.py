@@ -22,8 +22,7 @@ def feedback_of(lake: Lake, scrubbed: Snapshot) -> pl.DataFrame:
     given = pl.concat([now, earlier]).select(columns).unique("id", keep="first").collect()
     texts = (
         lake.read("scrubbed")
-        .filter(pl.col("origin") == "feedback")
-        .join(given.lazy(), on="id", how="semi")
+        .filter(pl.col("origin") == "feedback", pl.col("id").is_in(given["id"].implode()))
         .select("id", preferred=_text_of("preferred"), rejected=_text_of("rejected"))
         .unique("id")
         .collect()
@@ -42,11 +41,10 @@ def answers(lake: Lake, given: pl.DataFrame) -> pl.DataFrame:
     targets = given.lazy().select("target_id").unique()
     repeats = lake.read("duplicates").select("kept_id", target_id="id").join(targets, on="target_id", how="semi")
     kept_of = repeats.unique("target_id").collect()
-    wanted = pl.concat([targets.collect()["target_id"], kept_of["kept_id"]]).unique().to_frame("id")
-    rows = (
+    wanted = pl.concat([targets.collect()["target_id"], kept_of["kept_id"]]).unique()
+    rows = (  # by a filter, which the files see: a join would open the texts of the whole table
         lake.read("scrubbed")
-        .filter(pl.col("origin") != "feedback")
-        .join(wanted.lazy(), on="id", how="semi")
+        .filter(pl.col("origin") != "feedback", pl.col("id").is_in(wanted.implode()))
         .select("id", "model", answer=last_answer(), prompt=prompt())
         .unique("id")
         .join(lake.read("splits").select("id", "split").unique("id"), on="id")

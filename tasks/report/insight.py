@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from storage.lake import Lake
+from storage.newest import newest
 from tasks.text.conversation import user_text
 from tasks.text.topics import clusters, keywords, word_vectors
 
@@ -179,19 +180,18 @@ def _rows(lake: Lake, batch: str) -> pl.DataFrame:
         disliked=((pl.col("kind") == "pair") | ~pl.col("label").fill_null(True)).any(),
         liked=(pl.col("kind") == "label").any() & pl.col("label").fill_null(False).any(),
     )
-    wanted = (
-        (pl.col("batch") <= batch)
-        & (pl.col("origin") == "user")
-        & (pl.col("kind") == "conversation")
-        & (pl.col("split") == "train")
-        & pl.col("domain").ne_missing("general")
+    found = newest(
+        lake,
+        "curated",
+        MOST_ROWS,
+        pl.col("batch") <= batch,
+        pl.col("origin") == "user",
+        pl.col("kind") == "conversation",
+        pl.col("split") == "train",
+        pl.col("domain").ne_missing("general"),
     )
     return (
-        lake.read("curated")
-        .filter(wanted)
-        .sort("batch", "id", descending=True)
-        .head(MOST_ROWS)
-        .select("id", "batch", "reward", text=user_text().str.strip_chars())
+        found.select("id", "batch", "reward", text=user_text().str.strip_chars())
         .filter(pl.col("text") != "")
         .join(judged, on="id", how="left")
         .with_columns(pl.col("liked", "disliked").fill_null(False))
@@ -202,7 +202,7 @@ def _rows(lake: Lake, batch: str) -> pl.DataFrame:
 
 def _vectors(lake: Lake, rows: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, bool]:
     """The rows that have a vector, their vectors, and whether these are embeddings."""
-    known = lake.read("embeddings").join(rows.lazy().select("id"), on="id", how="semi").unique(["id", "model"])
+    known = lake.read("embeddings").filter(pl.col("id").is_in(rows["id"].implode())).unique(["id", "model"])
     found = known.select("id", "model", "vector").collect()
     model = found["model"].value_counts().sort("count", "model", descending=True)["model"].head(1)
     of_one = found.filter(pl.col("model").is_in(model.implode()))

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from storage.lake import Lake
+from storage.newest import newest
 from tasks.score.embeddings import VECTOR
 from tasks.text.conversation import user_text
 from tasks.text.topics import clusters, keywords, unit
@@ -42,15 +43,10 @@ def with_domains(lake: Lake, rows: pl.DataFrame, embedded: pl.DataFrame, seed: i
 
 def _known_domains(lake: Lake, now: pl.DataFrame, model: str) -> tuple[list[str], np.ndarray]:
     """Domains and their centres (k x d): of this batch's rows whose source names one, and of the newest rows before."""
-    before = (
-        lake.read("curated")
-        .filter(pl.col("domain").is_not_null(), pl.col("domain") != "general")
-        .sort("batch", "id", descending=True)
-        .head(NEWEST)
-        .select("id", "domain")
-        .join(lake.read("embeddings").filter(pl.col("model") == model).select("id", "vector"), on="id")
-        .collect()
-    )
+    named = newest(lake, "curated", NEWEST, pl.col("domain").is_not_null(), pl.col("domain") != "general")
+    rows = named.select("id", "domain").collect()
+    known = lake.read("embeddings").filter(pl.col("model") == model, pl.col("id").is_in(rows["id"].implode()))
+    before = rows.lazy().join(known.select("id", "vector"), on="id").collect()
     parts = pl.concat([some.select("domain", pl.col("vector").cast(VECTOR)) for some in (before, now)]).sort("domain")
     groups = parts.partition_by("domain", maintain_order=True)
     centres = [_matrix(group).mean(axis=0) for group in groups]

@@ -36,7 +36,7 @@ def embeddings(lake: Lake, rows: pl.DataFrame, model: str, endpoint: str | None 
 
     wanted = rows.filter(pl.col("domain").ne_missing("general")).select("id", text=user_text())
     keyed = wanted.with_columns(key=pl.Series([key(text) for text in wanted["text"]], dtype=pl.String))
-    known = lake.read("embeddings").select("key", "vector").join(keyed.lazy().select("key"), on="key", how="semi")
+    known = lake.read("embeddings").filter(pl.col("key").is_in(keyed["key"].implode())).select("key", "vector")
 
     def work(some: pl.DataFrame) -> pl.DataFrame:
         vectors = _embed(some["text"].to_list(), model, endpoint)

@@ -12,6 +12,7 @@ import polars as pl
 from configs.settings import ScoreSettings
 from storage import registry
 from storage.lake import Lake
+from storage.newest import newest
 from storage.registry import Model
 from storage.snapshot import digest
 from tasks.lm.likelihood import features
@@ -27,12 +28,10 @@ MOST_PREFERENCES = 1000
 
 def usable_preferences(lake: Lake, batch: str) -> pl.DataFrame:
     """What users said by this batch, on the training side, by id; what a reward head itself chose is not among it."""
-    found = lake.read("preferences").filter(
-        (pl.col("batch") <= batch) & (pl.col("split") == "train") & (pl.col("origin") != "best_of_n")
-    )
+    human = (pl.col("split") == "train", pl.col("origin") != "best_of_n")
+    found = newest(lake, "preferences", MOST_PREFERENCES, pl.col("batch") <= batch, *human)
     columns = ["id", "batch", "kind", "target_id", "prompt", "chosen", "rejected", "label"]
-    newest = found.select(columns).sort("batch", "id", descending=True).head(MOST_PREFERENCES)
-    return newest.sort("id").collect()
+    return found.select(columns).sort("id").collect()
 
 
 def too_few(preferences: pl.DataFrame, settings: ScoreSettings) -> str | None:

@@ -37,7 +37,8 @@ def choose(lake: Lake, snapshot: Snapshot, duplicates: Snapshot) -> Chosen:
     rows = lake.scan(snapshot).collect()
     consenting = rows.filter(pl.col("consent").fill_null(value=False))
     repeated = lake.scan(duplicates).select("id").collect()["id"]
-    liked = lake.read("feedback").select(id="target_id").unique().collect()["id"]
+    about_these = pl.col("target_id").is_in(consenting["id"].implode())
+    liked = lake.read("feedback").filter(about_these).select(id="target_id").unique().collect()["id"]
     kept = consenting.filter(~pl.col("id").is_in(repeated.implode()) | pl.col("id").is_in(liked.implode()))
     synthetic = snapshot.table == "synthetic"
     origin = pl.lit("synthetic" if synthetic else "user").alias("origin")
