@@ -36,7 +36,24 @@ def laptop(folder: Path, port: int | None = None) -> Iterator[str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     address = f"http://127.0.0.1:{port or free_port(4200)}"
-    environment = {
+    told = environment(folder, address)
+    with process(["server", "start"], told, folder / "server.log") as server:
+        wait_healthy(f"{address}/api/health", server, folder / "server.log")
+        set_up(told)
+        with ExitStack() as workers:
+            for pool in POOLS:
+                workers.enter_context(process(["worker", "start", "--pool", pool], told, folder / f"worker-{pool}.log"))
+            yield address
+
+
+def environment(folder: Path, address: str) -> dict[str, str]:
+    """What server and workers on this machine are told.
+
+    Args:
+        folder: where Prefect keeps its database and logs.
+        address: where the server is to listen.
+    """
+    return {
         **os.environ,
         "FLYWHEEL_HOME": str(HOME),  # where the deployments tell the workers to run
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -48,15 +65,6 @@ def laptop(folder: Path, port: int | None = None) -> Iterator[str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,storage",
     }
-    with process(["server", "start"], environment, folder / "server.log") as server:
-        wait_healthy(f"{address}/api/health", server, folder / "server.log")
-        set_up(environment)
-        with ExitStack() as workers:
-            for pool in POOLS:
-                workers.enter_context(
-                    process(["worker", "start", "--pool", pool], environment, folder / f"worker-{pool}.log")
-                )
-            yield address
 
 
 def free_port(wanted: int = 0) -> int:
@@ -117,6 +125,8 @@ def wait_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 def main() -> None:
     """Start everything, print where the UI is, and wait for Ctrl-C."""
+    for kind in (signal.SIGTERM, signal.SIGHUP):  # what it started has sessions of its own, and would stay
+        signal.signal(kind, signal.default_int_handler)
     folder = HOME / "lakes" / "prefect"
     sys.stdout.write("Starting the Prefect server, the deployments and the workers ...\n")
     with laptop(folder) as address:
@@ -126,7 +136,6 @@ def main() -> None:
             f"  Logs: {folder}. Ctrl-C ends everything.\n"
         )
         sys.stdout.flush()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             signal.pause()
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What Flywheel needs on a Prefect server: work pools and deployments. `flywheel deploy` and `make ui` set them up."""
+"""What Flywheel needs on a Prefect server. `flywheel deploy` and `make ui` set it up, as often as they like."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from configs.mistake import Mistake
+from flows.guard import guard
 
 HOME = Path(__file__).resolve().parent.parent
 POOLS = ("cpu", "gpu")
@@ -21,12 +22,13 @@ class SetupError(Mistake):
     """The Prefect server refused something, or cannot be reached."""
 
 
-def set_up(environment: Mapping[str, str], pool_type: PoolType = "process") -> None:
-    """Create, or bring up to date, the work pools and every deployment of deploy/prefect.yaml.
+def set_up(environment: Mapping[str, str], pool_type: PoolType = "process", gpus: int = 1) -> None:
+    """Create, or bring up to date, work pools, every deployment of deploy/prefect.yaml, and what guards runs.
 
     Args:
         environment: with PREFECT_API_URL and, if the server asks for it, PREFECT_API_AUTH_STRING.
         pool_type: where runs are to work: as processes of the workers, or as jobs of a Kubernetes cluster.
+        gpus: slots for trainings on GPUs, over all workers.
 
     Raises:
         SetupError: with Prefect's own words.
@@ -35,6 +37,7 @@ def set_up(environment: Mapping[str, str], pool_type: PoolType = "process") -> N
     for pool in POOLS:
         _prefect(["work-pool", "create", pool, "--type", pool_type, *TEMPLATES[pool_type], "--overwrite"], at_home)
     _prefect(["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], at_home)
+    guard(environment, gpus)
 
 
 def _prefect(arguments: list[str], environment: Mapping[str, str]) -> None:

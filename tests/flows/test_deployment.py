@@ -13,6 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from configs.load import parse
 from configs.settings import PromoteSettings, Settings
 from configs.training import STAGES
+from flows.guard import GPU, SILENCE_SECONDS, guard
 from flows.laptop import laptop
 from flows.promote import ask
 from storage.lake import Lake
@@ -44,6 +45,25 @@ def test_the_deployments_carry_settings_that_load() -> None:
 
 
 @pytest.mark.slow
+def test_nights_are_scheduled(api: httpx.Client) -> None:
+    """By the server itself, which some versions of SQLAlchemy keep from it."""
+    due = {"deployments": {"name": {"any_": ["nightly"]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    deadline = time.monotonic() + 60
+    while not api.post("/flow_runs/count", json=due).raise_for_status().json():
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+@pytest.mark.slow
+def test_what_guards_runs_is_there_once(address: str, api: httpx.Client) -> None:
+    guard({"PREFECT_API_URL": f"{address}/api"}, gpus=2)
+    guard({"PREFECT_API_URL": f"{address}/api"}, gpus=1)
+    assert api.get(f"/v2/concurrency_limits/{GPU}").raise_for_status().json()["limit"] == 1
+    known = api.post("/automations/filter", json={}).raise_for_status().json()
+    assert [one["trigger"]["within"] for one in known] == [SILENCE_SECONDS]
+
+
+@pytest.mark.slow
 def test_the_nightly_deployment_runs_with_changed_parameters(
     api: httpx.Client, tmp_path: Path, tiny_model: Path
 ) -> None:
@@ -61,7 +81,7 @@ def test_the_nightly_deployment_runs_with_changed_parameters(
     trainings = api.post("/flow_runs/filter", json={"flows": {"name": {"any_": ["train-sft"]}}}).json()
     kinds = {(artifact["key"], artifact["type"]) for artifact in artifacts}
     assert kinds >= {
-        ("funnel", "table"), ("funnel-summary", "markdown"), ("mixture", "table"),
+        ("report", "markdown"), ("funnel", "table"), ("funnel-summary", "markdown"), ("mixture", "table"),
         ("verdict", "markdown"), ("comparison", "table"), ("comparison-chart", "image"), ("trend-chart", "image"),
     }  # fmt: skip
     assert [one["state"]["type"] for one in trainings] == ["COMPLETED"]

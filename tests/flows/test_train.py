@@ -82,7 +82,7 @@ def test_the_chain_starts_from_the_champion_or_from_the_base(curated: Settings, 
 
 def test_trainings_wait_for_slots_of_the_gpu(curated: Settings, sft: str) -> None:
     settings = changed(curated, gpu_slots=1)
-    with pytest.raises(Mistake, match="prefect gcl create gpu --limit COUNT"):
+    with pytest.raises(Mistake, match="flywheel deploy --gpus COUNT"):
         train_sft(settings)
     with get_client(sync_client=True) as client:
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="gpu", limit=1))
