@@ -1,8 +1,15 @@
 """What a run shows on its page in the Prefect UI: tables, text, and the report's key charts as pictures."""
 
+import os
+from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 
 from storage.evidence import Comparison, Evidence
 from storage.lake import Lake
@@ -11,10 +18,13 @@ from tasks.report import tables
 from tasks.report.pictures import pictures
 
 Rows = list[dict[str, Any]]
+REPORTS_VARIABLE = "FLYWHEEL_REPORTS_URL"
+"""Where the folder reports of the lake can be seen by browsers, if it can."""
 
 
-def publish_artifacts(lake: Lake, batch: str) -> None:
-    """Publish a batch's figures as artifacts of the run that this is called in."""
+def publish_artifacts(lake: Lake, batch: str, report: str) -> None:
+    """Publish a batch's figures, and a link to its report, as artifacts of the run that this is called in."""
+    create_link_artifact(report_link(report), link_text=f"Report of {batch}", key="report", description=report)
     create_table_artifact(funnel_rows(lake, batch), key="funnel", description=f"Batch {batch}: in = the sum of out.")
     create_markdown_artifact(funnel_text(lake, batch), key="funnel-summary", description=f"Batch {batch}")
     create_table_artifact(mixture_rows(lake, batch), key="mixture", description="What each stage was trained on.")
@@ -22,6 +32,13 @@ def publish_artifacts(lake: Lake, batch: str) -> None:
     create_markdown_artifact(verdict_text(lake, batch), key="verdict", description=f"Batch {batch}")
     for picture in pictures(lake, batch):
         create_image_artifact(picture.address, key=picture.name, description=picture.title)
+
+
+def report_link(report: str) -> str:
+    """The address of a report: on the web server of the environment, else as a file of this machine."""
+    if base := os.environ.get(REPORTS_VARIABLE):
+        return f"{base.rstrip('/')}/{Path(report).name}"
+    return Path(report).resolve().as_uri()
 
 
 def funnel_rows(lake: Lake, batch: str) -> Rows:

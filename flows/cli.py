@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -112,6 +113,25 @@ def status(lake: LakeArgument = "lake") -> None:
 
 
 @app.command()
+def metrics(
+    lake: LakeArgument = "lake",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
+    port: Annotated[int | None, typer.Option(help="Answer GET /metrics there; without it, print once.")] = None,
+) -> None:
+    """Figures of the runs for Prometheus: to scrape, or for a textfile collector."""
+    from flows.metrics import exposition, server
+
+    found = existing(lake)
+    if port is None:
+        sys.stdout.write(exposition(found).decode())
+        return
+    with server(found, host, port) as listening:
+        console.print(f"Metrics on [bold]http://{host}:{listening.server_port}/metrics[/]. Ctrl-C ends it.")
+        with suppress(KeyboardInterrupt):
+            listening.serve_forever()
+
+
+@app.command()
 def report(lake: LakeArgument = "lake", batch: BatchOption = None) -> None:
     """Write the report of a batch again and say where it lies."""
     from flows.summary import write_report
@@ -183,12 +203,15 @@ def deploy(
     pools: Annotated[
         Literal["process", "kubernetes"], typer.Option(help="Whether runs are processes of the workers, or jobs.")
     ] = "process",
+    gpus: Annotated[int, typer.Option(min=1, help="GPUs, over all workers: so many trainings run at a time.")] = 1,
 ) -> None:
-    """Create work pools and deployments on the Prefect server of PREFECT_API_URL, or bring them up to date."""
-    from flows.setup import set_up
+    """Set up the Prefect server of PREFECT_API_URL, or bring it up to date: pools, deployments, guards."""
+    from flows.setup import SetupError, set_up
 
-    set_up(os.environ, pools)
-    console.print("Work pools and deployments are up to date.")
+    if "PREFECT_API_URL" not in os.environ:
+        raise SetupError("PREFECT_API_URL is not set: give the address of your server, such as http://HOST:4200/api.")
+    set_up(os.environ, pools, gpus)
+    console.print("Work pools, deployments, GPU slots and the end of silent runs are set up.")
 
 
 @app.command()

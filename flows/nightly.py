@@ -9,6 +9,8 @@ from configs.settings import Settings
 from flows.artifacts import publish_artifacts
 from flows.curate import curate_batches, synthesize_batch
 from flows.evaluate import compare
+from flows.notify import notify, notify_end
+from flows.progress import progress_artifacts
 from flows.runs import base_model, check_models, current, finish
 from flows.train import train_stages
 from storage import registry
@@ -33,7 +35,13 @@ class RunResult(BaseModel):
     report: str | None = None
 
 
-@flow(name="nightly", flow_run_name="nightly on {settings.lake}")
+@flow(
+    name="nightly",
+    flow_run_name="nightly on {settings.lake}",
+    on_failure=[notify_end],
+    on_crashed=[notify_end],
+    on_cancellation=[notify_end],
+)
 def flywheel(settings: Settings) -> RunResult:
     """Turn what users asked, and how they liked the answers, into a better model; promote it only if that is proven.
 
@@ -46,6 +54,11 @@ def flywheel(settings: Settings) -> RunResult:
     Returns:
         What the run did.
     """
+    with progress_artifacts():
+        return _run(settings)
+
+
+def _run(settings: Settings) -> RunResult:
     lake = Lake(settings.lake)
     base_model(lake, settings)  # a missing model is said before anything is spent
     check_models(settings)
@@ -60,8 +73,10 @@ def flywheel(settings: Settings) -> RunResult:
     challenger = train_stages(lake, run, settings)
     decision = compare(lake, run, challenger, settings) if challenger else None
     page = report(lake, run.batch)
-    publish_artifacts(lake, run.batch)
+    publish_artifacts(lake, run.batch, page)
     finish(lake, run, settings)
+    if decision:
+        notify(f"Flywheel: {decision.verdict} {decision.model} ({settings.lake}, batch {run.batch}). {page}")
     return RunResult(
         lake=settings.lake,
         batch=run.batch,
