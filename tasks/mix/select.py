@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from configs.mixing import MixSettings, MixSource, leading
-from configs.quality import SelectSettings
 from storage.columns import SCORES
 from storage.lake import Lake
+from storage.opinions import opinions, until
 from storage.snapshot import digest
-from tasks.mix.rules import score_rules
 from tasks.mix.spread import first_words, limited, spread, user_share
+from tasks.text.rules import first_rule, score_rules
 
 ANSWERS = ("sft", "distill")
 """Stages that learn the last answer of a conversation."""
@@ -45,11 +45,6 @@ class Candidates:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def until(rows: pl.LazyFrame, batch: str) -> pl.LazyFrame:
-    """The rows of this batch and of those before it: a batch that is mixed again later gives the same mixture."""
-    return rows.filter(pl.col("batch") <= batch + "~")
-
-
 def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int) -> Candidates:
     """Curated rows: documents and all of the general set for continued pre-training, else conversations.
 
@@ -71,10 +66,9 @@ def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, see
         .filter(wanted, pl.col("split") == "train")
         .select("id", "batch", "source", "language", "domain", *SCORES, part=_part(recipe))
         .join(_users(lake), on="id", how="left")
-        .join(_said(lake, batch), on="id", how="left")
-        .with_columns(pl.col("edited", "disliked").fill_null(False))
+        .join(opinions(lake, batch), on="id", how="left")
         .with_columns(
-            reason=_in_recipe(_reason(rules, settings.select, answers=answers)),
+            reason=_in_recipe(first_rule(rules, settings.select, answers=answers)),
             reviewed=pl.col("decision").eq_missing("keep"),
             replay=pl.col("part").is_in(replayed(settings.recipe(stage))).fill_null(False),
         )
@@ -151,36 +145,6 @@ def _in_recipe(reason: pl.Expr) -> pl.Expr:
 def _users(lake: Lake) -> pl.LazyFrame:
     """Whose conversation is whose: `id`, `user_hash`."""
     return lake.read("interactions").select("id", "user_hash").unique("id")
-
-
-def _said(lake: Lake, batch: str) -> pl.LazyFrame:
-    """What people said of answers: `id`, `edited` (somebody rewrote it), `disliked`, `decision` of the review."""
-    said = until(lake.read("preferences"), batch).filter(pl.col("origin") != "review")
-    feedback = said.group_by(id="target_id").agg(
-        edited=((pl.col("origin") == "edit") & (pl.col("kind") == "pair")).any(),
-        disliked=((pl.col("kind") == "label") & ~pl.col("label")).any(),
-    )
-    decisions = until(lake.read("reviews"), batch).sort("decided_at", "id")
-    newest = decisions.group_by(id="target_id").agg(pl.col("decision").last())
-    return feedback.join(newest, on="id", how="full", coalesce=True)
-
-
-def _reason(rules: Mapping[str, pl.Expr], settings: SelectSettings, *, answers: bool) -> pl.Expr:
-    """Name of the first rule that leaves a row out, or null. A missing score leaves nothing out.
-
-    An edit replaces the answer, so the scores of the logged one say nothing about it; who reviewed a row knows better
-    than any score. What a user disliked stays disliked.
-    """
-    trusted = pl.col("edited") | pl.col("decision").eq_missing("keep")
-    scores = {name: rule & ~trusted for name, rule in rules.items()}
-    disliked = pl.col("disliked") & ~pl.col("edited") & pl.lit(answers and settings.drop_thumbs_down)
-    every = {
-        "rejected_in_review": pl.col("decision") == "drop",
-        "disliked": disliked,
-        "too_short": (pl.col("chars") < settings.min_chars) & pl.col("decision").ne_missing("keep"),
-        **scores,
-    }
-    return pl.coalesce(*(pl.when(rule).then(pl.lit(name)) for name, rule in every.items()))
 
 
 def _ordered(rows: pl.DataFrame, seed: int) -> pl.DataFrame:

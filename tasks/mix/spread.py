@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from configs.quality import SelectSettings
-from tasks.mix.rules import better_first
 from tasks.text.conversation import contents
+from tasks.text.rules import better_first
 from tasks.text.topics import clusters
 
 log = logging.getLogger(__name__)

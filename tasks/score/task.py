@@ -10,10 +10,10 @@ from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.snapshot import Snapshot
-from tasks.score import signals
 from tasks.score.domains import with_domains
 from tasks.score.embeddings import embeddings
 from tasks.score.models import model_scores
+from tasks.text import signals
 from tasks.text.conversation import last_answer, whole_text
 from tasks.text.sealed import sealed_rows
 

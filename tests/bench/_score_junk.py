@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from tasks.lm.likelihood import likelihoods
 from tasks.lm.load import LanguageModel
 from tasks.lm.template import encode
-from tasks.score import signals
+from tasks.text import signals
 from tasks.text.language import detect
 from tests.bench._score_data import chinese, prompts
 from tests.bench._table import show

@@ -1,4 +1,7 @@
-"""Rules over the scores of a row, each an expression that says whether it is left out. A missing score passes."""
+"""Rules over the scores of a row, each an expression that says whether it is left out. A missing score passes.
+
+What is trained on and what is tested on must pass the same rules: answers that nobody should learn from prove nothing.
+"""
 
 from collections.abc import Mapping
 
@@ -36,6 +39,32 @@ def score_rules(settings: SelectSettings, *, answers: bool) -> Mapping[str, pl.E
         above = value > limit.most if limit.most is not None else pl.lit(False)
         rules[f"{limit.score}_threshold"] = rules.get(f"{limit.score}_threshold", pl.lit(False)) | below | above
     return rules | {f"{limits.score}_quantiles": _outside(limits) for limits in settings.quantiles}
+
+
+def first_rule(rules: Mapping[str, pl.Expr], settings: SelectSettings, *, answers: bool) -> pl.Expr:
+    """Name of the first rule that leaves a row out, or null. A missing score leaves nothing out.
+
+    An edit replaces the answer, so the scores of the logged one say nothing about it; who reviewed a row knows better
+    than any score. What a user disliked stays disliked.
+
+    Args:
+        rules: on scores, see `score_rules`.
+        settings: the other rules.
+        answers: whether the answer is what is trained on.
+
+    Returns:
+        An expression over scores and the columns of `storage.opinions`.
+    """
+    edited = pl.col("edited").fill_null(False)
+    trusted = edited | pl.col("decision").eq_missing("keep")
+    scores = {name: rule & ~trusted for name, rule in rules.items()}
+    every = {
+        "rejected_in_review": pl.col("decision") == "drop",
+        "disliked": pl.col("disliked") & ~edited & pl.lit(answers and settings.drop_thumbs_down),
+        "too_short": (pl.col("chars") < settings.min_chars) & pl.col("decision").ne_missing("keep"),
+        **scores,
+    }
+    return pl.coalesce(*(pl.when(rule).then(pl.lit(name)) for name, rule in every.items()))
 
 
 def better_first(score: str) -> pl.Expr:

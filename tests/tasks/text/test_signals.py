@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from tasks.score import signals
+from tasks.text import signals
 
 
 def of(signal, *texts):
