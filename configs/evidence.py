@@ -12,8 +12,13 @@ class EvaluateSettings(Section):
     """Step 9: champion against challenger on the same items."""
 
     max_items: int = Field(default=2000, ge=1, description="Held-out items per metric, the same every time.")
-    samples: int = Field(default=8, ge=0, description="Held-out prompts that both models answer for the report.")
-    max_new_tokens: int = Field(default=128, ge=8, description="Length of such an answer.")
+    samples: int = Field(
+        default=24,
+        ge=0,
+        description="Held-out prompts that both models answer, half of them general: rates of refusals, of empty and "
+        "repetitive answers, and of answers in the wrong language rest on them. Fewer than 5 can prove nothing.",
+    )
+    max_new_tokens: int = Field(default=64, ge=8, description="Length of such an answer.")
     max_tokens: int = Field(default=1024, ge=16, description="Tokens of an item that are scored.")
 
 
@@ -25,6 +30,27 @@ class PromoteSettings(Section):
     min_items: int = Field(default=10, ge=2, description="Fewer held-out conversations decide nothing: hold.")
     max_forgetting: float = Field(default=0.05, ge=0, description="Nats per token that general loss may rise.")
     max_total_forgetting: float = Field(default=0.1, ge=0, description="The same, against the lake's first model.")
+    max_regression: float = Field(
+        default=0.05,
+        ge=0,
+        description="Nats per token that the loss may rise on answers that the champion was judged on already: those "
+        "of the new batch may be tampered with.",
+    )
+    max_rate_drop: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="By how much rates (answers that end, that are not empty, do not refuse, do not repeat themselves "
+        "and are in the language of the prompt) may get worse; a rise that is proven and larger rejects.",
+    )
+    max_unusual: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="By how much the share of odd answers (off the question, refusing, repetitive, in another language "
+        "...) of a new batch may be above that of the batches that the champion was judged on. More of them, if chance "
+        "does not explain them, hold the verdict until a person looks; 1 never does.",
+    )
     min_agreement: float = Field(
         default=0.98, ge=0, le=1, description="Least share of tokens on which merged model and adapter agree."
     )

@@ -238,7 +238,10 @@ TABLES: Mapping[str, Table] = {
             "metric": pl.String(),
             "item": pl.String(),
             "group": pl.String(),  # conversation: what the bootstrap resamples
-            "slice": pl.String(),  # language or domain
+            "since": pl.String(),  # batch that brought the item
+            "language": pl.String(),  # of the item, as are
+            "domain": pl.String(),
+            "source": pl.String(),
             "value": pl.Float64(),
             "weight": pl.Float64(),
             "output": pl.String(),

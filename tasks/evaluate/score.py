@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from configs.settings import EvaluateSettings
+from tasks.evaluate.answers import ANSWERED
 from tasks.evaluate.items import ANSWERS, LOSSES, PAIRS
 from tasks.lm.generate import Completion, generate
 from tasks.lm.likelihood import Likelihoods, likelihoods
@@ -36,7 +37,7 @@ def score(lm: LanguageModel, items: pl.DataFrame, settings: EvaluateSettings, *,
         label: what the progress lines say.
 
     Returns:
-        Rows of schema `SCORE`. An item of `ANSWERS` gives several metrics.
+        Rows of schema `SCORE`; those of `ANSWERS` hold the answers, see `tasks.evaluate.answers`.
     """
     losses = [_losses(lm, name, items.filter(metric=name), settings.max_tokens, label) for name in LOSSES]
     pairs = _accuracy(lm, items.filter(metric=PAIRS), settings.max_tokens, label)
@@ -44,18 +45,10 @@ def score(lm: LanguageModel, items: pl.DataFrame, settings: EvaluateSettings, *,
     return pl.concat([*losses, pairs, answers])
 
 
-def repeated_share(text: str) -> float:
-    """Share of word 3-grams that occurred before in the text, 0 to 1: a model that loops comes near 1."""
-    words = text.split()
-    grams = list(zip(words, words[1:], words[2:], strict=False))
-    return 1 - len(set(grams)) / len(grams) if grams else 0.0
-
-
-def score_rows(metric: str, item: pl.Series, value: Any, weight: Any) -> pl.DataFrame:
-    """Rows of schema `SCORE` without outputs: n items, values and weights of one metric."""
-    rows = pl.DataFrame({"item": item, "value": value, "weight": weight}).with_columns(
-        metric=pl.lit(metric), output=None
-    )
+def score_rows(metric: str | pl.Series, item: pl.Series, value: Any, weight: Any) -> pl.DataFrame:
+    """Rows of schema `SCORE` without outputs: n items, values and weights of one metric, or of n."""
+    columns = {"metric": metric, "item": item, "value": value, "weight": weight, "output": None}
+    rows = pl.DataFrame(columns, strict=False)
     return rows.select(pl.col(name).cast(kind) for name, kind in SCORE.items())
 
 
@@ -87,25 +80,16 @@ def _accuracy(lm: LanguageModel, pairs: pl.DataFrame, max_tokens: int, label: st
     return score_rows(PAIRS, pairs["item"], (loss < worse).astype(float), scored).filter(pl.col("weight") > 0)
 
 
-def _answers(lm: LanguageModel, prompts: pl.DataFrame, max_new_tokens: int, seed: int, label: str) -> pl.DataFrame:
-    """Greedy answers, as samples and as the rates that a person notices first."""
-    askable = [_askable(lm, messages) for messages in prompts["messages"].to_list()]
-    asked = prompts.filter(pl.Series(askable, dtype=pl.Boolean))
-    if asked.is_empty():
-        return pl.DataFrame(schema=SCORE)
-    turns = asked["messages"].to_list()
+def _answers(lm: LanguageModel, items: pl.DataFrame, max_new_tokens: int, seed: int, label: str) -> pl.DataFrame:
+    """Greedy answers: how many tokens each has, and the text as output."""
+    asked = items.filter(pl.Series([_askable(lm, turns[:-1]) for turns in items["messages"]], dtype=pl.Boolean))
+    prompts = [messages[:-1] for messages in asked["messages"].to_list()]
     done = generate(
-        lm, turns, max_new_tokens=max_new_tokens, temperature=0, top_p=1, seed=seed, label=f"{label}: answers"
+        lm, prompts, max_new_tokens=max_new_tokens, temperature=0, top_p=1, seed=seed, label=f"{label}: answers"
     )
-    values = {
-        "stop_rate": [float(answer.finished) for answer in done],
-        "empty_rate": [float(not answer.text.strip()) for answer in done],
-        "repetition": [repeated_share(answer.text) for answer in done],
-        "answer_tokens": [float(answer.tokens) for answer in done],
-    }
-    outputs = pl.Series([_output(messages, answer) for messages, answer in zip(turns, done, strict=True)])
-    *rates, lengths = (score_rows(name, asked["item"], value, np.ones(len(done))) for name, value in values.items())
-    return pl.concat([*rates, lengths.with_columns(output=outputs)])
+    outputs = pl.Series([_output(*pair) for pair in zip(prompts, done, strict=True)], dtype=pl.String)
+    rows = score_rows(ANSWERED, asked["item"], [float(answer.tokens) for answer in done], np.ones(len(done)))
+    return rows.with_columns(output=outputs)
 
 
 def _likelihoods(lm: LanguageModel, rows: Sequence[Sequence[Message]], max_tokens: int, label: str) -> Likelihoods:
@@ -125,5 +109,6 @@ def _per_token(found: Likelihoods) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _output(messages: Sequence[Message], answer: Completion) -> str:
-    """What a person sees of it in the report: the last question and the answer."""
-    return json.dumps({"prompt": messages[-1]["content"] or "", "answer": answer.text}, ensure_ascii=False)
+    """The last question and the answer."""
+    text = {"prompt": messages[-1]["content"] or "", "answer": answer.text, "finished": answer.finished}
+    return json.dumps(text, ensure_ascii=False)

@@ -2,29 +2,39 @@
 
 import gc
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from prefect import task
 
-from configs.settings import EvaluateSettings
+from configs.settings import EvaluateSettings, SelectSettings
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.registry import Model, first, get
 from storage.snapshot import Snapshot
-from tasks.evaluate.agreement import METRIC as AGREEMENT
 from tasks.evaluate.agreement import agreement
-from tasks.evaluate.items import all_items
+from tasks.evaluate.answers import ANSWERED, measures, written
+from tasks.evaluate.items import DESCRIBED, LOSSES, PAIRS, all_items
 from tasks.evaluate.leaked import leaked
-from tasks.evaluate.score import SCORE, score
+from tasks.evaluate.score import SCORE, score, score_rows
 from tasks.lm.load import load
 
 log = logging.getLogger(__name__)
+CALCULATED = (*LOSSES, PAIRS, ANSWERED)
+"""Metrics that a model has to be run for: what it was scored on in an earlier batch is taken over."""
 
 
 @task(name="evaluate", persist_result=False)
 def evaluate(
-    lake: Lake, batch: str, challenger: Model, champion: Model, settings: EvaluateSettings, seed: int
+    lake: Lake,
+    batch: str,
+    challenger: Model,
+    champion: Model,
+    settings: EvaluateSettings,
+    select: SelectSettings,
+    seed: int,
 ) -> Snapshot:
     """Score both models, one in memory at a time.
 
@@ -34,14 +44,19 @@ def evaluate(
         challenger: the model that was trained.
         champion: the model that serves.
         settings: how many items, how long.
+        select: the rules of mixing, which what is tested on must pass, too.
         seed: of generation.
 
     Raises:
         MissingModelError: a model's folder is gone.
     """
-    every = all_items(lake, settings)
-    known = leaked(lake, every, [champion, challenger])
-    items = every.filter(~pl.col("item").is_in(known.implode()))
+    every = all_items(lake, batch, settings, select)
+    known = leaked(lake, every.rows, [champion, challenger])
+    items = every.rows.filter(~pl.col("item").is_in(known.implode()))
+    facts = {"trained_before": len(known), **{f"left_out:{rule}": count for rule, count in every.left_out.items()}}
+    if every.left_out:
+        parts = ", ".join(f"{count:,} {rule}" for rule, count in every.left_out.items())
+        log.info("evaluate: endorsed answers that are no items, by the rules of mixing: %s", parts)
     if len(known):
         log.warning("evaluate: %s held-out items were trained on before and are left out", f"{len(known):,}")
     return run_step(
@@ -52,7 +67,7 @@ def evaluate(
         settings=[settings],
         inputs=[],
         extra=[challenger.id, champion.id, str(seed), *items["item"]],
-        work=lambda: _compare(lake, champion, challenger, items, settings, seed, len(known)),
+        work=lambda: _compare(lake, champion, challenger, items, settings, seed, facts),
     )
 
 
@@ -63,7 +78,7 @@ def _compare(
     items: pl.DataFrame,
     settings: EvaluateSettings,
     seed: int,
-    trained_before: int,
+    facts: Mapping[str, float],
 ) -> StepOutput:
     """Both models on all items, and the lake's first model on general text, against which forgetting adds up."""
     counts = {str(metric): count for metric, count in items.group_by("metric").len().sort("metric").iter_rows()}
@@ -82,7 +97,7 @@ def _compare(
         out={"scored": scored, "unscorable": asked - scored},
         facts={
             "reused": sum(reused for _, reused in parts),
-            "trained_before": trained_before,
+            **facts,
             **{f"items:{name}": n for name, n in counts.items()},
         },
     )
@@ -94,7 +109,7 @@ def _scores(
     lake: Lake, model: Model, items: pl.DataFrame, settings: EvaluateSettings, seed: int, role: str
 ) -> tuple[pl.DataFrame, int]:
     """Rows of `evaluations` for one model, and how many items were scored in an earlier batch already."""
-    earlier = lake.read("evaluations").filter(pl.col("model") == model.id, pl.col("metric") != AGREEMENT)
+    earlier = lake.read("evaluations").filter(pl.col("model") == model.id, pl.col("metric").is_in(CALCULATED))
     known = earlier.unique("id").select(SCORE.names()).collect().join(items.select("item"), on="item", how="semi")
     todo = items.join(known, on="item", how="anti")
     rows = known
@@ -104,7 +119,9 @@ def _scores(
         del lm
         gc.collect()
         rows = pl.concat([known, fresh])
-    return _described(rows, items, model), known["item"].n_unique()
+    parts = measures(written(rows, items))
+    measured = score_rows(parts["metric"], parts["item"], parts["value"], np.ones(parts.height))
+    return _described(pl.concat([rows, measured]), items, model), known["item"].n_unique()
 
 
 def _merge_check(lake: Lake, model: Model, items: pl.DataFrame, settings: EvaluateSettings) -> list[pl.DataFrame]:
@@ -119,5 +136,5 @@ def _merge_check(lake: Lake, model: Model, items: pl.DataFrame, settings: Evalua
 
 def _described(rows: pl.DataFrame, items: pl.DataFrame, model: Model) -> pl.DataFrame:
     """Scores with what the table says of each: whose they are, and of which group and slice the item is."""
-    rows = rows.join(items.select("item", "group", "slice"), on="item").with_columns(model=pl.lit(model.id))
+    rows = rows.join(items.select("item", "group", "since", *DESCRIBED), on="item").with_columns(model=pl.lit(model.id))
     return rows.with_columns(id=pl.concat_str("model", "metric", "item", separator="/"))

@@ -14,16 +14,37 @@ from tasks.promote.gate import Metric, Scores, compare
 PRIMARY = "holdout_loss"
 GENERAL = "general_loss"
 SINCE_FIRST = "general_loss_since_first"
+EARLIER = "holdout_loss_earlier"
 AGREEMENT = "merge_agreement"
+RATES = (
+    ("stop_rate", "higher", "Share of answers that end by themselves"),
+    ("empty_rate", "lower", "Share of empty answers"),
+    ("refusal_rate", "lower", "Share of answers that refuse"),
+    ("language_match", "higher", "Share of answers in the language of the prompt"),
+    ("repetition", "lower", "Repeated share of an answer"),
+)
+"""Metrics of answers to the same prompts, which must not get worse."""
+SLICES = ("language", "domain", "source")
+SHOWN = 8
+"""Answers that a verdict keeps side by side."""
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Whose scores are compared: ids of the model that serves, of its challenger, and of the lake's first model."""
+    """Whose scores are compared.
+
+    Args:
+        champion: id of the model that serves.
+        challenger: id of the model that was trained.
+        first: id of the lake's first model.
+        trusted: newest batch whose items the champion was judged on; endorsed answers that came later may have been
+            tampered with together with what the challenger learned from. None: there are no earlier ones.
+    """
 
     champion: str
     challenger: str
     first: str
+    trusted: str | None
 
     @property
     def young(self) -> bool:
@@ -47,6 +68,15 @@ def metrics(settings: PromoteSettings, contest: Contest) -> list[Metric]:
         nats,
         remedy,
     )
+    earlier = Metric(
+        EARLIER,
+        "guardrail",
+        "lower",
+        settings.max_regression,
+        "Loss on answers that the champion was judged on already",
+        nats,
+        needed=False,
+    )
     return [
         Metric(
             PRIMARY,
@@ -58,10 +88,9 @@ def metrics(settings: PromoteSettings, contest: Contest) -> list[Metric]:
         ),
         forgetting,
         *([] if contest.young else [since_first]),
-        Metric("stop_rate", "veto", "higher", label="Share of answers that end by themselves"),
-        Metric("empty_rate", "veto", "lower", label="Share of empty answers"),
+        earlier,
+        *(Metric(name, "veto", better, settings.max_rate_drop, label) for name, better, label in RATES),
         Metric("preference_accuracy", "info", "higher"),
-        Metric("repetition", "info", "lower"),
     ]
 
 
@@ -78,16 +107,20 @@ def gather(
         seed: of the bootstrap.
     """
     known = metrics(settings, contest)
+    both = _pairs(rows, contest.champion, contest.challenger)
+    known_before = pl.lit(False) if contest.trusted is None else pl.col("since") <= contest.trusted + "~"
+    trusted = both.filter(pl.col("metric") == PRIMARY, known_before)
+    since_first = _pairs(rows.filter(metric=GENERAL), contest.first, contest.challenger)
     pairs = pl.concat(
         [
-            _pairs(rows, contest.champion, contest.challenger),
-            _pairs(rows.filter(metric=GENERAL), contest.first, contest.challenger).with_columns(
-                metric=pl.lit(SINCE_FIRST)
-            ),
+            both,
+            trusted.with_columns(metric=pl.lit(EARLIER)),
+            since_first.with_columns(metric=pl.lit(SINCE_FIRST)),
         ]
     )
+    confidence = {"primary": primary_confidence, "veto": 1 - (1 - settings.confidence) / len(RATES)}
     found = [
-        _compared(metric, part, settings, primary_confidence if metric.role == "primary" else settings.confidence, seed)
+        _compared(metric, part, settings, confidence.get(metric.role, settings.confidence), seed)
         for metric in known
         if (part := pairs.filter(metric=metric.name))["group"].n_unique() > 1
     ]
@@ -105,16 +138,16 @@ def agreement(rows: pl.DataFrame, challenger: str) -> float | None:
 
 
 def samples(rows: pl.DataFrame, contest: Contest) -> tuple[Sample, ...]:
-    """What both models wrote to the same prompts."""
+    """What both models wrote to the same prompts: the first so many."""
     written = rows.filter(pl.col("output").is_not_null()).sort("item")
     before, after = (
         {row["item"]: json.loads(row["output"]) for row in written.filter(model=model).iter_rows(named=True)}
         for model in (contest.champion, contest.challenger)
     )
+    both = [(text, after[item]) for item, text in before.items() if item in after]
     return tuple(
-        Sample(prompt=text["prompt"], champion=text["answer"], challenger=after[item]["answer"])
-        for item, text in before.items()
-        if item in after
+        Sample(prompt=text["prompt"], champion=text["answer"], challenger=other["answer"])
+        for text, other in both[:SHOWN]
     )
 
 
@@ -131,16 +164,18 @@ def _compared(
 
 
 def _slices(pairs: pl.DataFrame, least: int) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each language of enough conversations, where there are several: an average can hide one that got worse."""
-    parts = pairs.partition_by("slice", as_dict=True)
-    if len(parts) > 1:
-        for (name,), part in sorted(parts.items(), key=lambda pair: str(pair[0])):
-            if part["group"].n_unique() >= least:
-                yield f"{PRIMARY}:{name}", part
+    """Each language, domain and source of enough conversations, where there are several: an average can hide one that
+    got worse."""
+    for kind in SLICES:
+        parts = pairs.drop_nulls(kind).partition_by(kind, as_dict=True)
+        if len(parts) > 1:
+            for (name,), part in sorted(parts.items(), key=lambda pair: str(pair[0])):
+                if part["group"].n_unique() >= least:
+                    yield f"{PRIMARY}:{name}", part
 
 
 def _pairs(rows: pl.DataFrame, before: str, after: str) -> pl.DataFrame:
     """A row per metric and item that both models were scored on, in a stable order."""
-    one = rows.filter(model=before).select("metric", "item", "group", "slice", "weight", before="value")
+    one = rows.filter(model=before).select("metric", "item", "group", "since", *SLICES, "weight", before="value")
     other = rows.filter(model=after).select("metric", "item", after="value")
     return one.join(other, on=["metric", "item"]).filter(pl.col("weight") > 0).sort("metric", "item")

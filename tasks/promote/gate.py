@@ -34,12 +34,13 @@ class Metric:
     Args:
         name: of the metric.
         role: primary (must be proven better), guardrail (must be proven not worse than `limit`), veto (must not be
-            proven worse; for yes/no scores of few items) or info.
+            proven worse, and by more than `limit`; for yes/no scores of few items) or info.
         better: lower or higher.
-        limit: by how much a guardrail may be worse, in the metric's unit.
+        limit: by how much a guardrail or a veto may be worse, in the metric's unit.
         label: what it is called in a sentence.
         unit: what its figures are.
         remedy: what a person can do when there are too few items.
+        needed: whether too few items hold the verdict.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Metric:
     label: str = ""
     unit: str = ""
     remedy: str = ""
+    needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,18 @@ def compare(metric: Metric, scores: Scores, *, confidence: float, resamples: int
     weights = _by_group(scores.weight, scores.group)
     gains = _by_group(sign * scores.weight * (scores.challenger - scores.champion), scores.group)
     lower, upper = bounds(gains, weights, confidence=confidence, resamples=resamples, seed=[seed, _number(metric.name)])
-    limit = metric.limit if metric.role in {"primary", "guardrail"} else None
+    delta = float(gains.sum() / weights.sum())
+    limit = None if metric.role == "info" else metric.limit
     passed = None if limit is None else lower > -limit
     if metric.role == "veto":
-        passed = not proven_worse(gains, confidence=confidence)
+        passed = delta >= -metric.limit or not proven_worse(gains, confidence=confidence)
     return Comparison(
         name=metric.name,
         role=metric.role,
         better=metric.better,
         champion=float(np.average(scores.champion, weights=scores.weight)),
         challenger=float(np.average(scores.challenger, weights=scores.weight)),
-        delta=float(gains.sum() / weights.sum()),
+        delta=delta,
         lower=lower,
         upper=upper,
         items=len(scores.weight),
@@ -177,21 +180,27 @@ def _deviations(rest: Floats, weights: Floats, resamples: int, generator: np.ran
 
 
 def judge(
-    metrics: Sequence[Metric], comparisons: Sequence[Comparison], *, min_items: int, faults: Sequence[str] = ()
+    metrics: Sequence[Metric],
+    comparisons: Sequence[Comparison],
+    *,
+    min_items: int,
+    faults: Sequence[str] = (),
+    doubts: Sequence[str] = (),
 ) -> tuple[str, list[str]]:
     """The verdict: promote what is proven better, reject what is proven worse, hold the rest.
 
     Args:
-        metrics: what counts; those of role info are left aside, and a veto that was not measured.
+        metrics: what counts; those of role info are left aside, and what was not measured if it is not needed.
         comparisons: by these metrics, in any order; one that is missing decides nothing.
         min_items: conversations that a comparison needs to decide anything.
         faults: other reasons to reject, as sentences.
+        doubts: other reasons to hold.
 
     Returns:
         promote, hold or reject, and a sentence per metric, the decisive ones first.
     """
     found = {comparison.name: comparison for comparison in comparisons}
-    rejected, held, passed = list(faults), [], []
+    rejected, held, passed = list(faults), list(doubts), []
     for metric in metrics:
         comparison = found.get(metric.name)
         if metric.role == "info":
@@ -200,7 +209,7 @@ def judge(
             if comparison is not None and not comparison.passed:
                 rejected.append(f"{_seen(metric, comparison)}: proven worse.")
         elif comparison is None or comparison.groups < min_items:
-            held.append(_too_few(metric, comparison, min_items))
+            held += [_too_few(metric, comparison, min_items)] if metric.needed else []
         elif comparison.passed:
             passed.append(f"{_seen(metric, comparison)}: {_proven(metric)}.")
         elif comparison.upper < -metric.limit:

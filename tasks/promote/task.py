@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 from prefect import task
 
-from configs.settings import PromoteSettings, ServeSettings
+from configs.settings import PromoteSettings, SelectSettings, ServeSettings
 from storage.erasures import state
 from storage.evidence import Evidence
 from storage.lake import Lake
@@ -18,13 +18,20 @@ from tasks.promote.evidence import Contest, agreement, gather, metrics
 from tasks.promote.gate import judge, spent
 from tasks.promote.rollout import follow
 from tasks.promote.smoke import in_process
+from tasks.promote.unusual import doubts
 
 log = logging.getLogger(__name__)
 
 
 @task(name="promote", persist_result=False)
 def promote(
-    lake: Lake, evaluation: Snapshot, challenger: Model, champion: Model, settings: PromoteSettings, seed: int
+    lake: Lake,
+    evaluation: Snapshot,
+    challenger: Model,
+    champion: Model,
+    settings: PromoteSettings,
+    select: SelectSettings,
+    seed: int,
 ) -> Decision:
     """Judge the challenger, and make it the champion if it is proven better and answers the smoke prompts.
 
@@ -36,6 +43,7 @@ def promote(
         challenger: the model that was trained.
         champion: the model that served when the run began.
         settings: what counts as proven, and who decides.
+        select: the rules of mixing, which say what was not learned from.
         seed: of the bootstrap.
 
     Raises:
@@ -43,7 +51,8 @@ def promote(
     """
     erased = state(lake)
     rows = lake.scan(evaluation).collect()
-    contest = Contest(champion.id, challenger.id, first(lake, challenger).id)
+    trusted = judged_until(lake, champion.id, evaluation.batch)
+    contest = Contest(champion.id, challenger.id, first(lake, challenger).id, trusted)
     failures = _failures(lake, contest, evaluation.batch, settings) if settings.repeated_nights == "spend" else 0
     confidence = spent(settings.confidence, failures) if settings.repeated_nights == "spend" else settings.confidence
     evidence = gather(rows, contest, settings, primary_confidence=confidence, seed=seed)
@@ -53,6 +62,7 @@ def promote(
         evidence.metrics,
         min_items=settings.min_items,
         faults=[*_faults(champion, challenger, agreed, settings), *_silent(evidence)],
+        doubts=doubts(lake, evaluation.batch, trusted, settings.max_unusual, select),
     )
     if verdict == "promote" and not _promoted(lake, contest, evaluation.batch):
         verdict, reasons = _checked(challenger, settings, reasons)
@@ -85,6 +95,18 @@ def _checked(challenger: Model, settings: PromoteSettings, reasons: list[str]) -
     if settings.approval:
         return "wait", ["It is proven better and waits for a person to approve it.", *reasons]
     return "promote", reasons
+
+
+def judged_until(lake: Lake, champion: str, batch: str) -> str | None:
+    """The newest batch whose answers the champion was judged on; for the lake's first model, the one before this."""
+    won = promotions(lake).filter(
+        pl.col("model") == champion, pl.col("verdict") == "promote", pl.col("champion").is_not_null()
+    )
+    if won.height:
+        return str(won["batch"][-1])
+    runs = lake.read("runs", step="start").filter(pl.col("batch") < batch).select(pl.col("batch").max()).collect()
+    newest: str | None = runs.item()
+    return newest
 
 
 def _failures(lake: Lake, contest: Contest, batch: str, settings: PromoteSettings) -> int:

@@ -20,6 +20,7 @@ REFUSAL = "|".join(
     )
 )
 """Openings of answers that refuse, in English, German, French, Spanish and Chinese; matched in lower case."""
+WORD = r"[\p{L}\p{N}\p{M}]+"
 OPENING = 200  # characters: a refusal says so at once
 
 
@@ -30,7 +31,7 @@ def chars(text: pl.Expr) -> pl.Expr:
 
 def repetition(text: pl.Expr) -> pl.Expr:
     """Share of word 3-grams that occurred before in the text: 0 to 1; 0 for less than three words."""
-    words = text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}\p{M}]+")
+    words = text.str.to_lowercase().str.extract_all(WORD)
     word = pl.element()
     grams = words.list.eval(pl.concat_str(word, word.shift(-1), word.shift(-2), separator=" ").drop_nulls())
     repeated = 1 - grams.list.n_unique() / grams.list.len()
@@ -46,3 +47,9 @@ def symbol_share(text: pl.Expr) -> pl.Expr:
 def refusal(answer: pl.Expr) -> pl.Expr:
     """Whether an answer opens with a refusal; false where there is no answer."""
     return answer.str.head(OPENING).str.to_lowercase().str.replace_all("’", "'").str.contains(REFUSAL).fill_null(False)
+
+
+def overlap(question: pl.Expr, answer: pl.Expr) -> pl.Expr:
+    """Share of the answer's different words that the question has, too: 0 to 1; null for an answer without words."""
+    asked, said = (text.str.to_lowercase().str.extract_all(WORD).list.unique() for text in (question, answer))
+    return pl.when(said.list.len() > 0).then(said.list.set_intersection(asked).list.len() / said.list.len())

@@ -36,15 +36,18 @@ class Size:
         rows: conversations of a night.
         general: general conversations, all on the first night.
         train: settings of the SFT stage.
+        select: the rules of mixing.
     """
 
     rows: int
     general: int
     train: Mapping[str, Any]
+    select: Mapping[str, Any]
 
 
-FULL = Size(240, 160, {"max_steps": 40, "max_length": 256, "learning_rate": 3e-4})
-QUICK = Size(96, 80, {"max_steps": 8, "max_length": 768, "learning_rate": 3e-3})
+HELPS = {"thresholds": [{"score": "ifd", "most": 1.0}]}  # the question must help to tell the answer
+FULL = Size(240, 160, {"max_steps": 40, "max_length": 256, "learning_rate": 3e-4}, HELPS)
+QUICK = Size(96, 80, {"max_steps": 8, "max_length": 768, "learning_rate": 3e-3}, {})  # no help to a model of noise
 
 
 def shuffled(night: Sequence[Pair], share: float = 1.0) -> list[Pair]:
@@ -154,10 +157,10 @@ def _settings(folder: Path, model: str, size: Size) -> Settings:
         },
         "split": {"holdout_share": 0.25},
         "score": {"max_tokens": 256, "ifd": True},
-        "mix": {"select": {"thresholds": [{"score": "ifd", "most": 1.0}]}},  # the question must help to tell the answer
+        "mix": {"select": size.select},
         "synthesize": {"enabled": False},
         "train": {"cpt": {"enabled": False}, "sft": size.train, "dpo": {"enabled": False}},
-        "evaluate": {"samples": 4, "max_new_tokens": 32, "max_tokens": 256},
+        "evaluate": {"samples": 24, "max_new_tokens": 32, "max_tokens": 256},
     }
     for name in ("logs", "thumbs", "general"):
         (folder / name).mkdir()

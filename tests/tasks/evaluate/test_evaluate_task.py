@@ -10,16 +10,16 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from configs.settings import EvaluateSettings
+from configs.settings import EvaluateSettings, SelectSettings
 from storage.lake import Lake
 from storage.publish import conform, publish
 from storage.registry import Model, register
-from tasks.evaluate.score import repeated_share
 from tasks.evaluate.task import evaluate
 from tasks.lm.load import load
 from tests.tiny_model import make_tiny_model
 
-SETTINGS = EvaluateSettings(samples=2, max_new_tokens=8, max_tokens=64)
+SETTINGS = EvaluateSettings(samples=4, max_new_tokens=8, max_tokens=64)
+SELECT = SelectSettings(drop_thumbs_down=False)
 
 
 def message(role: str, content: str) -> dict[str, Any]:
@@ -32,6 +32,7 @@ def conversation(row_id: str, domain: str, *, kind: str = "conversation") -> dic
         "id": row_id,
         "kind": kind,
         "conversation_id": f"talk-{row_id}",
+        "source": "app",
         "language": "en",
         "domain": domain,
         "origin": "user",
@@ -82,46 +83,47 @@ def write(lake: Lake, table: str, rows: list[dict[str, Any]], batch: str = "0001
 
 
 def test_only_endorsed_held_out_answers_of_our_own_traffic_count(lake: Lake, models: tuple[Model, Model]) -> None:
-    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect()
+    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1)).collect()
     assert rows["id"].is_unique().all()
     count = dict(rows.filter(model="new").group_by("metric").len().iter_rows())
     assert count["holdout_loss"] == 2
     assert count["general_loss"] == 2
     assert count["preference_accuracy"] == 1
-    assert count["stop_rate"] == count["empty_rate"] == count["repetition"] == count["answer_tokens"] == 2
+    assert count["stop_rate"] == count["empty_rate"] == count["repetition"] == count["answer_tokens"] == 3
     assert set(rows.filter(metric="holdout_loss")["group"]) == {"cluster", "edited"}
     assert rows.filter(metric="holdout_loss")["value"].is_between(3, 9).all()
-    assert rows.filter(metric="holdout_loss")["slice"].unique().to_list() == ["en"]
+    slices = rows.filter(metric="holdout_loss").select("language", "domain", "source", "since").unique()
+    assert slices.rows() == [("en", "product", "app", "0001")]
 
 
 def test_both_models_are_scored_on_the_same_items(lake: Lake, models: tuple[Model, Model]) -> None:
-    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect()
+    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1)).collect()
     old, new = (rows.filter(model=name).select("metric", "item", "group", "weight") for name in ("old", "new"))
     assert old.sort("metric", "item").equals(new.sort("metric", "item"))
     samples = [json.loads(text) for text in rows["output"].drop_nulls()]
-    assert {sample["prompt"] for sample in samples} == {"Question liked?", "Question edited?"}
+    assert {sample["prompt"] for sample in samples} == {"Question liked?", "Question edited?", "Question fact?"}
 
 
 def test_scores_that_are_there_are_taken_over(lake: Lake, models: tuple[Model, Model], tmp_path: Path) -> None:
-    first = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect()
+    first = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1)).collect()
     champion = models[1]
     gone = Model("new", "lm", "sft", str(tmp_path / "gone"), "t")
     third = Model("third", "lm", "sft", champion.path, "t")
-    again = lake.scan(evaluate.fn(lake, "0002", third, gone, SETTINGS, 1)).collect()
+    again = lake.scan(evaluate.fn(lake, "0002", third, gone, SETTINGS, SELECT, 1)).collect()
     assert again.filter(model="new").drop("batch").sort("id").equals(first.filter(model="new").drop("batch").sort("id"))
     facts = {row[0]: row[1] for row in lake.read("books", batch="0002").select("name", "value").collect().iter_rows()}
-    assert facts["reused"] == 7
+    assert facts["reused"] == 8
 
 
 def test_the_same_batch_again_scores_nothing(lake: Lake, models: tuple[Model, Model]) -> None:
-    first = evaluate.fn(lake, "0001", *models, SETTINGS, 1)
+    first = evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1)
     gone = (Model("new", "lm", "sft", "/nowhere", "t"), Model("old", "lm", "base", "/nowhere", "t"))
-    assert evaluate.fn(lake, "0001", *gone, SETTINGS, 1).version == first.version
+    assert evaluate.fn(lake, "0001", *gone, SETTINGS, SELECT, 1).version == first.version
 
 
 def test_nothing_held_out_is_no_error(tmp_path: Path, models: tuple[Model, Model]) -> None:
     lake = Lake(str(tmp_path / "empty"))
-    assert lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, 1)).collect().is_empty()
+    assert lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1)).collect().is_empty()
 
 
 def test_the_first_model_is_scored_on_general_text_only(lake: Lake, models: tuple[Model, Model]) -> None:
@@ -129,7 +131,7 @@ def test_the_first_model_is_scored_on_general_text_only(lake: Lake, models: tupl
     beginning = Model("first", "lm", "base", champion.path, "t")
     register(lake, beginning, batch="base")
     child = replace(challenger, parent="first")
-    rows = lake.scan(evaluate.fn(lake, "0001", child, champion, SETTINGS, 1)).collect()
+    rows = lake.scan(evaluate.fn(lake, "0001", child, champion, SETTINGS, SELECT, 1)).collect()
     assert rows.filter(model="first")["metric"].unique().to_list() == ["general_loss"]
     assert rows.filter(model="first").height == 2
 
@@ -156,18 +158,10 @@ def test_a_merge_that_lost_its_adapter_is_seen(
     register(lake, champion, batch="base")
     path = adapted(tmp_path / "merged", champion, spoilt=spoilt)
     challenger = Model("merged", "lm", "sft", str(path), "t", parent="old")
-    rows = lake.scan(evaluate.fn(lake, "0001", challenger, champion, SETTINGS, 1)).collect()
+    rows = lake.scan(evaluate.fn(lake, "0001", challenger, champion, SETTINGS, SELECT, 1)).collect()
     agree = rows.filter(metric="merge_agreement")
     assert agree["model"].unique().to_list() == ["merged"]
     assert least <= (agree["value"] * agree["weight"]).sum() / agree["weight"].sum() <= most
-
-
-@pytest.mark.parametrize(
-    ("text", "share"),
-    [("", 0.0), ("one two", 0.0), ("a b c d e", 0.0), ("go on and go on and go on and", 4 / 7)],
-)
-def test_repetition_is_the_share_of_word_triples_seen_before(text: str, share: float) -> None:
-    assert repeated_share(text) == pytest.approx(share)
 
 
 def test_an_item_that_a_model_was_trained_on_before_leaves_the_holdout(
@@ -184,9 +178,31 @@ def test_an_item_that_a_model_was_trained_on_before_leaves_the_holdout(
     register(lake, replace(champion, id="old", parent="grandparent", mixture="mixture-1"), batch="0000")
     taught = replace(champion, parent="grandparent", mixture="mixture-1")
     register(lake, challenger, batch="0000")
-    evaluations = lake.scan(evaluate.fn(lake, "0001", replace(challenger, parent="old"), taught, SETTINGS, 1)).collect()
+    evaluations = lake.scan(
+        evaluate.fn(lake, "0001", replace(challenger, parent="old"), taught, SETTINGS, SELECT, 1)
+    ).collect()
     assert evaluations.filter(metric="holdout_loss")["item"].n_unique() == 1
     assert evaluations.filter(metric="general_loss")["item"].n_unique() == 1
     assert "trained on before" in caplog.text
     facts = lake.read("books", step="evaluate").filter(pl.col("name") == "trained_before").collect()
     assert facts["value"].to_list() == [3.0]
+
+
+def test_an_answer_that_nobody_may_learn_from_is_no_test_either(lake: Lake, models: tuple[Model, Model]) -> None:
+    refused = conversation("refused", "product") | {"split": "holdout", "refusal": True, "chars": 50}
+    write(lake, "scrubbed", [conversation("refused", "product")], "0002")
+    write(lake, "curated", [refused], "0002")
+    write(lake, "preferences", [preference("refused", kind="label", origin="thumb", label=True)], "0002")
+    rows = lake.scan(evaluate.fn(lake, "0002", *models, SETTINGS, SELECT, 1)).collect()
+    assert set(rows.filter(metric="holdout_loss")["since"]) == {"0001"}
+    facts = dict(lake.read("books", batch="0002", step="evaluate").select("name", "value").collect().iter_rows())
+    assert facts["left_out:refusal"] == 1
+    trusting = SELECT.model_copy(update={"drop_refusals": False})
+    rows = lake.scan(evaluate.fn(lake, "0002", *models, SETTINGS, trusting, 1)).collect()
+    assert set(rows.filter(metric="holdout_loss")["since"]) == {"0001", "0002"}
+
+
+def test_what_came_later_is_no_item_of_an_earlier_batch(lake: Lake, models: tuple[Model, Model]) -> None:
+    write(lake, "preferences", [preference("silent", kind="label", origin="thumb", label=True)], "0002")
+    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1)).collect()
+    assert rows.filter(model="new", metric="holdout_loss").height == 2

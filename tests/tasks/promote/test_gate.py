@@ -183,6 +183,19 @@ def test_a_veto_is_the_exact_test_of_mcnemar(lost: int, won: int, passed: bool) 
     assert passed or reasons[0].startswith("Answers that end ")
 
 
+def test_a_veto_lets_pass_what_is_surely_worse_but_by_less_than_its_limit() -> None:
+    before, after = np.full(40, 0.5), np.full(40, 0.51)
+    scores = Scores(before, after, np.ones(40), np.arange(40))
+    assert compare(Metric("repetition", "veto", "lower", 0.02), scores, **OPTIONS).passed is True
+    assert compare(Metric("repetition", "veto", "lower", 0.005), scores, **OPTIONS).passed is False
+
+
+def test_a_guardrail_that_need_not_be_there_is_left_aside_where_items_are_few() -> None:
+    spare = Metric("earlier", "guardrail", "lower", 0.05, "Earlier", needed=False)
+    assert judge((LOSS, spare), [made(LOSS, 0.2, 0.1)], min_items=10)[0] == "promote"
+    assert judge((LOSS, spare), [made(LOSS, 0.2, 0.1), made(spare, -0.5, 0.1)], min_items=10)[0] == "reject"
+
+
 def test_a_veto_that_was_not_measured_is_none() -> None:
     assert judge((LOSS, VETO), [made(LOSS, 0.2, 0.1)], min_items=10)[0] == "promote"
 
