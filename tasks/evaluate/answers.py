@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from tasks.evaluate.references import bleu, exact, rouge_l, same_shape
 from tasks.text.language import UNKNOWN, detect
 from tasks.text.signals import refusal, repetition
 
@@ -59,12 +60,26 @@ def language_match(answers: Answers) -> pl.Series:
     return pl.select(pl.when(asked != UNKNOWN).then(match.cast(pl.Float64))).to_series()
 
 
+def _against_reference(measure: Callable[[str, str], float | None]) -> Callable[[Answers], pl.Series]:
+    """A metric of the answer and the one that somebody endorsed; null where there is none."""
+
+    def measured(answers: Answers) -> pl.Series:
+        pairs = answers.select("answer", "reference").iter_rows()
+        return pl.Series([measure(said, wanted) if wanted else None for said, wanted in pairs], dtype=pl.Float64)
+
+    return measured
+
+
 MEASURES: Mapping[str, Callable[[Answers], pl.Series]] = {
     "stop_rate": stop_rate,
     "empty_rate": empty_rate,
     "refusal_rate": refusal_rate,
     "language_match": language_match,
     "repetition": repeated,
+    "exact_match": _against_reference(exact),
+    "json_shape": _against_reference(same_shape),
+    "bleu": _against_reference(bleu),
+    "rouge_l": _against_reference(rouge_l),
 }
 """Every metric of answers by its name; null stands for an answer that it says nothing about."""
 

@@ -11,6 +11,9 @@ from storage.lake import Lake
 from storage.registry import Decision
 from tasks.promote import smoke
 
+BY_HAND = "hand-"
+"""How the batch of a decision begins that no run asked for."""
+
 
 class PromotionError(Mistake):
     """A model that cannot become champion, or about which nothing is to be decided; the message says why."""
@@ -69,4 +72,4 @@ def decline(lake: Lake, model: str, who: str, reason: str) -> Decision:
 
 def _batch() -> str:
     """Every decision by hand is one of its own."""
-    return f"hand-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    return f"{BY_HAND}{datetime.now(UTC):%Y%m%dT%H%M%S%f}"

@@ -24,6 +24,8 @@ RATES = (
     ("repetition", "lower", "Repeated share of an answer"),
 )
 """Metrics of answers to the same prompts, which must not get worse."""
+SHOWN_ONLY = ("preference_accuracy", "exact_match", "json_shape", "bleu", "rouge_l")
+"""Metrics that a person sees and nothing hangs on."""
 SLICES = ("language", "domain", "source")
 SHOWN = 8
 """Answers that a verdict keeps side by side."""
@@ -90,7 +92,7 @@ def metrics(settings: PromoteSettings, contest: Contest) -> list[Metric]:
         *([] if contest.young else [since_first]),
         earlier,
         *(Metric(name, "veto", better, settings.max_rate_drop, label) for name, better, label in RATES),
-        Metric("preference_accuracy", "info", "higher"),
+        *(Metric(name, "info", "higher") for name in SHOWN_ONLY),
     ]
 
 

@@ -14,6 +14,7 @@ from storage.evidence import Evidence
 from storage.lake import Lake
 from storage.registry import Decision, Model, decide, first, promotions
 from storage.snapshot import Snapshot
+from tasks.promote.by_hand import BY_HAND
 from tasks.promote.evidence import Contest, agreement, gather, metrics
 from tasks.promote.gate import judge, spent
 from tasks.promote.rollout import follow
@@ -98,14 +99,21 @@ def _checked(challenger: Model, settings: PromoteSettings, reasons: list[str]) -
 
 
 def judged_until(lake: Lake, champion: str, batch: str) -> str | None:
-    """The newest batch whose answers the champion was judged on; for the lake's first model, the one before this."""
+    """The newest batch whose answers the champion was judged on, by the gate or by whoever promoted it by hand.
+
+    For the lake's first model, it is the one before this. None: there is none.
+    """
+    runs = lake.read("runs", step="start")
     won = promotions(lake).filter(
         pl.col("model") == champion, pl.col("verdict") == "promote", pl.col("champion").is_not_null()
     )
+    known = pl.col("batch") < batch
     if won.height:
-        return str(won["batch"][-1])
-    runs = lake.read("runs", step="start").filter(pl.col("batch") < batch).select(pl.col("batch").max()).collect()
-    newest: str | None = runs.item()
+        named, decided_at = won.row(-1, named=True)["batch"], won["decided_at"][-1]
+        if not named.startswith(BY_HAND):
+            return str(named)
+        known = pl.col("at") <= decided_at
+    newest: str | None = runs.filter(known).select(pl.col("batch").max()).collect().item()
     return newest
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+import sacrebleu
+from rouge_score import rouge_scorer
 
 from tasks.evaluate.answers import MEASURES, measures, written
 from tasks.evaluate.score import SCORE
@@ -54,5 +56,44 @@ def test_answers_are_read_back_with_their_references() -> None:
     assert found.row(0, named=True) == {
         "item": "a", "prompt": "Why?", "answer": "So.", "finished": True, "reference": "Because."
     }  # fmt: skip
-    assert measures(found).height == len(MEASURES)
+    compared = {"stop_rate", "empty_rate", "refusal_rate", "repetition", "bleu", "rouge_l"}
+    assert set(measures(found)["metric"]) == compared  # the others say nothing of two words
     assert measures(found.clear()).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("metric", "answer", "reference", "expected"),
+    [
+        ("exact_match", "So she has 3 + 4 = 7 apples.", "3 + 4 = 7\n#### 7", 1),
+        ("exact_match", "She has 8 apples, not 7, so the answer is 8.", "3 + 4 = 7\n#### 7", 0),
+        ("exact_match", "It costs $1,200.00 in all", "#### 1200", 1),
+        ("exact_match", "\\boxed{-3/4} is what remains of 5", "The result is \\boxed{-3/4}.", 1),
+        ("exact_match", "I do not know.", "42", 0),
+        ("exact_match", "There are 12 months.", "A year has 12 months.", None),
+        ("exact_match", '```json\n{"b": 2, "a": [1]}\n```', '{"a": [1], "b": 2}', 1),
+        ("exact_match", "a is 1", '{"a": 1}', 0),
+        ("json_shape", '{"name": "Ann", "age": 31}', '{"name": "Bo", "age": 4.5}', 1),
+        ("json_shape", '{"name": "Ann", "age": "31"}', '{"name": "Bo", "age": 4}', 0),
+        ("json_shape", '{"name": "Ann"}', "Ann", None),
+        ("bleu", "the cat sat on the mat", "the cat sat on the mat", 1),
+        ("rouge_l", "猫坐在垫子上", "猫坐在垫子上", 1),
+        ("rouge_l", "dog", "the cat", 0),
+    ],
+)
+def test_answers_are_compared_with_what_was_endorsed(
+    metric: str, answer: str, reference: str, expected: float | None
+) -> None:
+    found = value(metric, answer, reference=reference)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_metrics_agree_with_the_reference_implementations() -> None:
+    pairs = [
+        ("It is the capital of France, Paris.", "The capital of France is Paris."),
+        ("You can change a list but never a tuple.", "A list can be changed, a tuple cannot."),
+        ("Nothing in common", "with this one here"),
+    ]
+    rouge = rouge_scorer.RougeScorer(["rougeL"])
+    for answer, reference in pairs:
+        assert value("rouge_l", answer, reference=reference) == rouge.score(reference, answer)["rougeL"].fmeasure
+        assert value("bleu", answer, reference=reference) == sacrebleu.sentence_bleu(answer, [reference]).score / 100

@@ -1,6 +1,7 @@
 """From scores in the lake to a verdict in the registry."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from storage.lake import Lake, LakeError
 from storage.publish import publish
 from storage.registry import Decision, Model, champion, decide, promotions, register
 from storage.snapshot import Snapshot
+from tasks.promote.by_hand import BY_HAND
 from tasks.promote.task import judged_until, promote
 from tests.rows import write
 
@@ -126,9 +128,9 @@ def test_every_failed_challenger_makes_the_next_one_prove_more(lake: Lake) -> No
     ]
     sure = [next(reason for reason in reasons if reason.startswith("Sure means")) for reasons in notes]
     assert [words.split(" here")[0] for words in sure] == [
-        "Sure means 97.0%",
-        "Sure means 97.0%",
-        "Sure means 99.2%",
+        "Sure means 97.6%",
+        "Sure means 97.6%",
+        "Sure means 99.4%",
         "Sure means 99.7%",
     ]
     alone = replace_settings(repeated_nights="ignore")
@@ -171,6 +173,15 @@ def test_the_first_model_was_judged_on_the_nights_that_it_won(lake: Lake) -> Non
         write(lake, "runs", batch, [{"id": batch}], step="start")
     assert judged_until(lake, "old", "0002-b") == "0001-a"
     assert judged_until(lake, "old", "0001-a") is None
+
+
+def test_who_promotes_by_hand_trusts_what_came_until_then(lake: Lake) -> None:
+    decided = datetime(2026, 1, 2, tzinfo=UTC)
+    for batch, at in (("0001-a", decided - timedelta(hours=1)), ("0002-b", decided)):
+        write(lake, "runs", batch, [{"id": batch, "at": at}], step="start")
+    decide(lake, Decision("new", "old", "promote", ["I have looked."]), batch=f"{BY_HAND}20260102")
+    write(lake, "runs", "0003-c", [{"id": "0003-c", "at": datetime.now(UTC) + timedelta(hours=1)}], step="start")
+    assert judged_until(lake, "new", "0003-c") == "0002-b"
 
 
 def test_each_language_of_enough_conversations_is_shown(lake: Lake) -> None:
