@@ -1,0 +1,121 @@
+"""`engine: ray` on a cluster of several nodes on this machine: the rows that one machine makes, also when a node dies.
+
+The sample's logs, with its copies and its personal data, and more conversations of the same product. Times say what
+Ray costs on one machine, where it can win nothing.
+"""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import polars as pl
+
+from configs.load import parse
+from configs.settings import Settings
+from flows import curate
+from storage.lake import Lake
+from tests.bench._directly import called_directly
+from tests.bench._night_data import SAMPLE, write_night
+from tests.bench._table import show
+
+NODES = 2
+TABLES = ("interactions", "signatures", "duplicates", "scrubbed", "quarantine", "splits", "curated")
+QUICK_TO_NOTICE = {
+    "health_check_initial_delay_ms": 500,
+    "health_check_period_ms": 500,
+    "health_check_failure_threshold": 3,
+}
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Curate the same logs here, on the cluster, and on the cluster while one of its nodes is killed.
+
+    Figures: same_ids (every row of every table is the same as here), survived_node_kill (so it is with a node killed in
+    the middle of the work), and the seconds of each.
+    """
+    with tempfile.TemporaryDirectory(prefix="flywheel-bench-") as place:
+        folder = Path(place)
+        for night in range(1, 2 if quick else 5):
+            write_night(folder, night, 100 if quick else 1_000)
+        here, local = _curated(folder, "local")
+        with _cluster() as nodes:
+            there, spread = _curated(folder, "ray")
+            doomed = nodes.add_node(num_cpus=1)
+            killer = Thread(target=_kill, args=(nodes, doomed, spread / 2))
+            killer.start()
+            survived, disturbed = _curated(folder, "ray", "killed")
+            killer.join()
+    outcomes = {"here": (local, here), "on Ray": (spread, there), "on Ray, a node killed": (disturbed, survived)}
+    show(
+        f"Curated on {NODES} nodes",
+        ["", "seconds", "rows", "same rows"],
+        [
+            [name, f"{taken:.1f}", f"{rows.height:,}", str(rows.equals(here))]
+            for name, (taken, rows) in outcomes.items()
+        ],
+    )
+    return {
+        "same_ids": here.equals(there),
+        "survived_node_kill": here.equals(survived),
+        "rows": here.height,
+        "local_s": round(local, 1),
+        "ray_s": round(spread, 1),
+        "killed_s": round(disturbed, 1),
+    }
+
+
+def _curated(folder: Path, engine: str, name: str | None = None) -> tuple[pl.DataFrame, float]:
+    """A hash of every row that curating wrote, by table, and the seconds that it took."""
+    settings = _settings(folder, name or engine, engine)
+    Path(f"{settings.lake}.secret").write_text("the same for all")
+    start = time.monotonic()
+    with called_directly(Counter()):
+        curate.curate(settings)
+    seconds = time.monotonic() - start
+    lake = Lake(settings.lake)
+    made = [lake.read(table).select(table=pl.lit(table), row=pl.struct(pl.all()).hash()).collect() for table in TABLES]
+    return pl.concat(made).sort("table", "row"), seconds
+
+
+def _settings(folder: Path, name: str, engine: str) -> Settings:
+    tree = {
+        "lake": str(folder / name),
+        "engine": engine,
+        "collect": {
+            "sources": [
+                {"name": "chats", "path": str(SAMPLE / "logs")},
+                {"name": "more", "path": str(folder / "logs")},
+                {"name": "feedback", "path": str(SAMPLE / "feedback.jsonl"), "format": "feedback", "about": "chats"},
+            ]
+        },
+        "score": {"perplexity": False, "reward": False},
+    }
+    return parse(tree, "the benchmark's settings")
+
+
+@contextmanager
+def _cluster() -> Iterator[Any]:
+    """A head node without room for work, and nodes that work."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK_TO_NOTICE}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(NODES):
+        nodes.add_node(num_cpus=1)
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        yield nodes
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+
+
+def _kill(nodes: Any, node: Any, after: float) -> None:
+    time.sleep(after)
+    nodes.remove_node(node, allow_graceful=False)
