@@ -29,8 +29,10 @@ from configs.sources import CollectSettings as CollectSettings
 from configs.sources import Format as Format
 from configs.sources import Source as Source
 from configs.synthesis import SynthesizeSettings as SynthesizeSettings
-from configs.training import KtoSettings as KtoSettings
+from configs.training import DistillSettings as DistillSettings
 from configs.training import LaunchSettings as LaunchSettings
+from configs.training import OnlineSettings as OnlineSettings
+from configs.training import OptionalSettings as OptionalSettings
 from configs.training import StageSettings as StageSettings
 from configs.training import TrainSettings as TrainSettings
 

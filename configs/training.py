@@ -25,14 +25,38 @@ class TrainerArgument(Section):
     value: bool | int | float | str = Field(description="As the trainer wants it.")
 
 
+FinetuningType = Literal[
+    "lora",
+    "qlora",
+    "rslora",
+    "dora",
+    "pissa",
+    "adalora",
+    "ia3",
+    "adapter",
+    "prefix",
+    "prompt",
+    "p_tuning",
+    "full",
+    "freeze",
+    "bitfit",
+]
+NO_PPO = (
+    "ppo is not there any more: TRL has removed it; take rloo, which needs no value model either, or grpo, "
+    "with the same reward model"
+)
+
+
 class StageSettings(Section):
     """One training stage; the names are those of LLaMA-Factory and TRL."""
 
     other_names: ClassVar = aliases.STAGE
 
     enabled: bool = Field(default=True, description="Whether this stage runs.")
-    finetuning_type: Literal["lora", "rslora", "dora", "pissa", "ia3", "full", "freeze", "bitfit"] = Field(
-        default="lora", description="What is trained: an adapter, all weights, the last layers, or the biases."
+    finetuning_type: FinetuningType = Field(
+        default="lora",
+        description="What is trained: an adapter, all weights (full), the last layers (freeze), or the biases "
+        "(bitfit). adapter, prefix, prompt and p_tuning cannot be merged into the weights: for a stage alone.",
     )
     lora_r: int = Field(default=16, ge=1, description="Rank of the adapter.")
     lora_alpha: int = Field(default=32, ge=1, description="Scale of the adapter.")
@@ -40,6 +64,8 @@ class StageSettings(Section):
     lora_target: tuple[str, ...] = Field(
         default=("all-linear",), description="Modules that get an adapter, such as q_proj; all-linear: every layer."
     )
+    num_virtual_tokens: int = Field(default=20, ge=1, description="Length that prefix, prompt and p_tuning learn.")
+    bottleneck_size: int = Field(default=64, ge=1, description="Width of the bottlenecks of adapter.")
     freeze_trainable_layers: int = Field(default=2, ge=1, description="Last layers that freeze trains.")
     learning_rate: float | None = Field(
         default=None, gt=0, description="Peak learning rate; by default what suits stage and finetuning_type."
@@ -57,7 +83,21 @@ class StageSettings(Section):
     )
     warmup_steps: float = Field(default=0.1, ge=0, description="Below 1: a share of all steps.")
     lr_scheduler_type: Literal["cosine", "linear", "constant"] = Field(default="cosine", description="Decay.")
-    beta: float = Field(default=0.1, gt=0, description="DPO and KTO: how strongly to stay near the model before.")
+    beta: float = Field(
+        default=0.1,
+        gt=0,
+        description="DPO and KTO: how strongly to stay near the model before; ORPO: weight of the pairs.",
+    )
+    ewc_lambda: float = Field(
+        default=0,
+        ge=0,
+        description="Elastic weight consolidation: how much the loss on replayed rows counts beside the others'. It "
+        "holds the weights that matter to them; for full, freeze and bitfit. 0 switches it off.",
+    )
+    ewc_replay: bool = Field(
+        default=True,
+        description="With ewc_lambda: train on the replayed rows, too; otherwise they only say what to hold.",
+    )
     trainer_args: tuple[TrainerArgument, ...] = Field(
         default=(), description="More arguments of the trainer, passed through as they are."
     )
@@ -84,11 +124,58 @@ class StageSettings(Section):
                 raise ValueError(f"trainer_args: {name} is given twice")
         return self
 
+    @property
+    def rows_per_batch(self) -> int:
+        """Rows of the mixture that a device reads at once."""
+        return self.per_device_train_batch_size
 
-class KtoSettings(StageSettings):
-    """Preference optimisation on thumbs: off unless asked for."""
+
+class OptionalSettings(StageSettings):
+    """A stage that is off unless asked for."""
 
     enabled: bool = Field(default=False, description="Whether this stage runs.")
+
+
+class DistillSettings(OptionalSettings):
+    """Learning from a larger model of the same tokenizer."""
+
+    teacher_model_name_or_path: str = Field(default="", description="Folder or hub name of the model to learn from.")
+    temperature: float = Field(
+        default=1.0, gt=0, description="Above 1, the teacher's less likely tokens count for more."
+    )
+
+
+class OnlineSettings(OptionalSettings):
+    """Reinforcement learning: the model answers, and learns from how good its answers are."""
+
+    reward: str = Field(
+        default="number",
+        description='What is a good answer: "number" (the last number is that of the reference), "exact" (the text is '
+        "the reference's), a file *.json (JSON that fits this schema), or the folder of a reward model.",
+    )
+    num_generations: int = Field(default=4, ge=2, description="Answers to each prompt, which are compared.")
+    per_device_train_batch_size: int = Field(default=8, ge=2, description="Answers per device and step.")
+    max_completion_length: int = Field(
+        default=256, ge=1, description="Tokens of an answer; max_length holds the prompt, too."
+    )
+    temperature: float = Field(default=1.0, gt=0, description="Of sampling.")
+    beta: float = Field(default=0.05, ge=0, description="How strongly to stay near the model before.")
+
+    @property
+    def rows_per_batch(self) -> int:
+        """Prompts: the trainer answers each several times."""
+        return self.per_device_train_batch_size // self.num_generations
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> Self:
+        if self.per_device_train_batch_size % self.num_generations:
+            raise ValueError(
+                f"per_device_train_batch_size is {self.per_device_train_batch_size}, and num_generations "
+                f"({self.num_generations}) does not divide it: answers to one prompt are compared within a batch"
+            )
+        if self.max_completion_length >= self.max_length:
+            raise ValueError("max_completion_length must leave room for a prompt in max_length")
+        return self
 
 
 class LaunchSettings(Section):
@@ -114,14 +201,19 @@ class LaunchSettings(Section):
 
 
 class TrainSettings(Section):
-    """Step 8: continued pre-training, then supervised fine-tuning, then preference optimisation on pairs, on thumbs."""
+    """Step 8: continued pre-training, then fine-tuning, then optimisation on pairs; the other stages if asked for."""
 
     other_names: ClassVar = aliases.TRAIN
 
     cpt: StageSettings = StageSettings()
     sft: StageSettings = StageSettings()
+    distill: DistillSettings = DistillSettings()
     dpo: StageSettings = StageSettings()
-    kto: KtoSettings = KtoSettings()
+    kto: OptionalSettings = OptionalSettings()
+    orpo: OptionalSettings = OptionalSettings()
+    reward: OptionalSettings = OptionalSettings()
+    grpo: OnlineSettings = OnlineSettings()
+    rloo: OnlineSettings = OnlineSettings()
     start: Literal["champion", "base"] = Field(
         default="champion", description="What the first stage trains: the champion, or model_name_or_path anew."
     )
@@ -136,6 +228,18 @@ class TrainSettings(Section):
     report_to: tuple[Literal["mlflow", "wandb", "tensorboard", "trackio"], ...] = Field(
         default=(), description="Where the curves of a training are shown, besides here."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "ppo" in given:
+            raise ValueError(NO_PPO)
+        return given
+
+
+def settings_class(stage: str) -> type[StageSettings]:
+    """The class of a stage's settings; of an unknown stage, the one they share."""
+    return STAGES.get(stage, StageSettings)
 
 
 STAGES: dict[str, type[StageSettings]] = {

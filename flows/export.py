@@ -7,13 +7,13 @@ from pathlib import Path
 from flows.runs import same_template
 from storage import registry
 from storage.lake import Lake, LakeError
+from storage.trained import RESULT
 from tasks.export.check import Difference, difference
 from tasks.export.gguf import KINDS, ExportError, write_gguf
 from tasks.export.modelfile import modelfile
-from tasks.lm.load import load_tokenizer
+from tasks.lm.load import load_tokenizer, require_merged
 from tasks.lm.template import serving_template
 from tasks.report.card import model_card
-from tasks.train.job import RESULT
 
 MOST_DIVERGENCE = {"f16": 0.001, "q8_0": 0.05}
 """Nats per token; q8_0 stays below 0.01 as a rule, and a wrong rotation or a lost tensor costs more than 1."""
@@ -36,6 +36,7 @@ def export(
     Raises:
         LakeError: no such model, or no champion yet.
         TemplateError: its folder has another chat template than it was trained with.
+        UnmergedError: a model that is more than its weights.
         ExportError: a kind that is not known, a model that GGUF has no form for, or a file that differs too much.
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
@@ -45,6 +46,7 @@ def export(
         raise LakeError(f"{lake.uri} has no champion to export yet: `flywheel run CONFIG` makes one.")
     model = same_template(registry.get(lake, name))
     source = Path(model.path)
+    require_merged(source)
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(source.iterdir()):
         if file.is_file() and file.name != RESULT:  # which shows rows that it was trained on

@@ -18,6 +18,7 @@ from storage.lake import Lake
 from tasks.collect.task import collect
 from tasks.promote.rollout import tell_all
 from tasks.report.task import report
+from tasks.train.rules import check_chain
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def _run(settings: Settings) -> RunResult:
     lake = Lake(settings.lake)
     base_model(lake, settings)  # a missing model is said before anything is spent
     check_models(settings)
+    check_chain(settings.train)
     tell_all(lake, settings.serve.hooks)  # those that an earlier run could not reach
     collect(lake, settings.collect)
     run = current(lake, settings, unfinished=True)

@@ -19,6 +19,7 @@ from storage.registry import Model
 from storage.snapshot import Snapshot
 from tasks.mix.task import mix
 from tasks.synthesize.task import synthesize_pairs
+from tasks.train.rules import check
 from tasks.train.task import model_id
 from tasks.train.task import train as train_model
 
@@ -41,6 +42,7 @@ def stage_flow(stage: str) -> StageFlow:
         Returns:
             The id of the new model; None when the stage is skipped, with the reason on the log.
         """
+        check(stage, getattr(settings.train, stage))
         lake = Lake(settings.lake)
         run = current(lake, settings)
         if run is None:
@@ -57,7 +59,9 @@ def stage_flow(stage: str) -> StageFlow:
 
 
 FLOWS = {stage: stage_flow(stage) for stage in STAGES}
-train_cpt, train_sft, train_dpo, train_kto = (FLOWS[stage] for stage in ("cpt", "sft", "dpo", "kto"))
+train_cpt, train_sft, train_distill, train_dpo, train_kto, train_orpo, train_reward, train_grpo, train_rloo = (
+    FLOWS.values()
+)
 
 
 def train_stages(lake: Lake, run: Run, settings: Settings) -> Model | None:
@@ -79,7 +83,8 @@ def train_stages(lake: Lake, run: Run, settings: Settings) -> Model | None:
             run_elsewhere(f"train-{stage}/train-{stage}", given, name)
         else:
             FLOWS[stage](settings, model.id, rows.batch)
-        model = registry.get(lake, name)
+        made = registry.get(lake, name)
+        model = made if made.kind == "lm" else model  # nobody goes on from a reward model
     return None if model.id in {start.id, run.champion.id} else model
 
 

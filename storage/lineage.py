@@ -91,7 +91,9 @@ def models_with(lake: Lake, mixtures: Collection[str]) -> pl.DataFrame:
 def heads_with(lake: Lake, found: Descent) -> pl.DataFrame:
     """The reward heads that may have learned from a descent's preferences: those made since these came."""
     first = lake.read("preferences").filter(found.within("preferences")).select(pl.col("batch").min()).collect().item()
-    heads = lake.read("models").filter(pl.col("kind") == "reward", pl.col("batch") >= pl.lit(first, dtype=pl.String))
+    heads = lake.read("models").filter(
+        pl.col("kind") == "reward", pl.col("mixture").is_null(), pl.col("batch") >= pl.lit(first, dtype=pl.String)
+    )
     return heads.sort("created_at", "id").collect()
 
 

@@ -29,7 +29,7 @@ class Model:
     Args:
         id: stable name, made from what it depends on.
         kind: lm, or reward.
-        stage: base, cpt, sft, dpo or reward.
+        stage: base, or that of the settings which trained it.
         parent: id of the model it was trained from; None for a base.
         mixture: id of the mixture it was trained on; None for a base.
         path: folder with weights and tokenizer, as Transformers loads it.

@@ -200,6 +200,7 @@ TABLES: Mapping[str, Table] = {
         "What a training reads, row by row; `batch` is the mixture's id.",
         {
             "stage": pl.String(),  # as in the settings
+            "replay": pl.Boolean(),  # there against forgetting, not to be learned
             "source": pl.String(),
             "text": pl.String(),
             "prompt": MESSAGES,
@@ -220,7 +221,7 @@ TABLES: Mapping[str, Table] = {
         "Every model with its parent and mixture.",
         {
             "kind": pl.String(),  # lm | reward
-            "stage": pl.String(),  # base | cpt | sft | dpo | reward
+            "stage": pl.String(),  # base, or as in the settings
             "parent": pl.String(),
             "mixture": pl.String(),
             "path": pl.String(),

@@ -18,7 +18,7 @@ from tasks.inference.in_process import InProcess
 from tasks.inference.server import Server, serve, vllm_command
 from tasks.inference.template import template_fault
 from tasks.lm.generate import Completion
-from tasks.lm.load import MissingModelError, load_tokenizer, resolve
+from tasks.lm.load import MissingModelError, load_tokenizer, require_merged, resolve
 from tasks.lm.template import template_hash
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ def open_engine(settings: InferenceSettings, model: str, *, on_policy: bool = Fa
     Raises:
         EngineError: the chosen engine is not to be had.
         MissingModelError: no such model.
+        UnmergedError: a model that is more than its weights, which vLLM serves alone.
     """
     kind = _choose(settings, on_policy=on_policy)
     with ExitStack() as stack:
@@ -102,6 +103,8 @@ def open_engine(settings: InferenceSettings, model: str, *, on_policy: bool = Fa
         else:
             own = on_policy or settings.model == "champion"
             folder = resolve(model if own else settings.model)
+            if kind == "vllm":
+                require_merged(folder)
             adapter = None if on_policy else _adapter(settings)
             name = f"{folder.name}+{adapter.name}" if adapter else folder.name
             identity = _identity(folder, adapter)

@@ -11,13 +11,21 @@ from transformers.utils import logging as transformers_logging
 
 from configs.mistake import Mistake
 from storage.snapshot import digest
+from tasks.lm.bottleneck import CONFIG as BOTTLENECKS
+from tasks.lm.bottleneck import load_bottlenecks
 from tasks.lm.template import template_hash
 
 SMOLLM2 = "smollm2"
+UNMERGED = "unmerged"
+"""Folder in a model's folder with what was trained beside the weights and cannot be merged into them."""
 
 
 class MissingModelError(Mistake):
     """A model is not where it was looked for; the message says how to get it."""
+
+
+class UnmergedError(Mistake):
+    """A model is only whole with something beside its weights, where the weights alone are wanted."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,17 @@ def load(name_or_path: str | Path) -> LanguageModel:
     Raises:
         MissingModelError: no such model.
         TemplateError: its tokenizer has no chat template.
+        UnmergedError: a learned prompt lies beside it, which only PEFT puts in front of a text.
     """
     folder = resolve(name_or_path)
+    with_bottlenecks = (folder / UNMERGED / BOTTLENECKS).exists()
+    if not with_bottlenecks:
+        require_merged(folder)
     transformers_logging.disable_progress_bar()  # a bar of one second, in every log
     cuda = torch.cuda.is_available()
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16 if cuda else torch.float32)
+    if with_bottlenecks:
+        load_bottlenecks(model, folder / UNMERGED)
     tokenizer = load_tokenizer(folder)
     return LanguageModel(
         model=model.to("cuda" if cuda else "cpu").eval(),
@@ -99,6 +113,19 @@ def load(name_or_path: str | Path) -> LanguageModel:
         path=str(folder),
         template_hash=template_hash(tokenizer),
     )
+
+
+def require_merged(folder: Path) -> None:
+    """Refuse a model that is more than its weights: trained on, exported or served, it would be the model before.
+
+    Raises:
+        UnmergedError: names what lies beside the weights.
+    """
+    if (folder / UNMERGED).is_dir():
+        raise UnmergedError(
+            f"{folder} was trained beside its weights, in {folder / UNMERGED}, which cannot be merged into them: train "
+            "with finetuning_type lora, or load a learned prompt by hand (peft.PeftModel.from_pretrained(model, it))."
+        )
 
 
 def without_weights(name_or_path: str | Path) -> LanguageModel:

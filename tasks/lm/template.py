@@ -167,6 +167,21 @@ def encode(tokenizer: Any, messages: Sequence[Message], max_tokens: int) -> Enco
     return Encoded(ids[window], in_answer[window], in_text[window])
 
 
+def require_end_of_turn(tokenizer: Any) -> None:
+    """See that an answer ends with a token that the model learns to end with.
+
+    Raises:
+        TemplateError: nothing but words ends an answer: a model trained on such answers never stops.
+    """
+    encoded = encode(tokenizer, [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], 4096)
+    answer = [token for token, inside in zip(encoded.input_ids, encoded.answer, strict=True) if inside]
+    if not tokenizer.added_tokens_decoder.keys() & set(answer):
+        raise TemplateError(
+            f"The chat template of {tokenizer.name_or_path} ends an answer without a token for that, so a model would "
+            "not learn to stop: let the template write eos_token behind answers."
+        )
+
+
 def _tokenize(tokenizer: Any, text: str, *, special: bool = False) -> tuple[list[int], list[tuple[int, int]]]:
     """Tokens of `text`, and from which to which character each goes.
 

@@ -77,7 +77,9 @@ def make_mixture(
     beyond = good.join(taken, on="id", how="anti")
     left_out = pl.concat([candidates.left_out, refused, poor, beyond.select("id", reason=pl.lit("beyond_share"))])
     dropped = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
-    rows = taken.drop("part", "order", "from_batch").with_columns(stage=pl.lit(stage))
+    rows = taken.with_columns(stage=pl.lit(stage), replay=pl.col("part").is_in(replayed(recipe))).drop(
+        "part", "order", "from_batch"
+    )
     name = digest(stage, template, *(json.dumps(row, sort_keys=True) for row in rows.iter_rows(named=True)))
     trained = int(rows["trained_tokens"].sum())
     manifest = {

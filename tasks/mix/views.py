@@ -103,7 +103,7 @@ def make_views(
             made.append(keys | {"from_batch": row["batch"]} | result)
     columns = TABLES["mixtures"].columns
     schema = {name: pl.String() for name in ("id", "part", "order", "from_batch")} | {
-        name: kind for name, kind in columns.items() if name != "stage"
+        name: kind for name, kind in columns.items() if name not in {"stage", "replay"}
     }
     return pl.DataFrame(made, schema=schema), pl.DataFrame(left_out, schema=LEFT_OUT, orient="row")
 

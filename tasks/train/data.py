@@ -54,7 +54,7 @@ def training_data(
     left_out: Counter[str] = Counter()
     used = 0
     for row in rows:
-        encoded = stage.encode(row, tokenizer, settings.max_length)
+        encoded = stage.encode(row, tokenizer, settings)
         if isinstance(encoded, str):
             left_out[encoded] += 1
         else:
@@ -66,7 +66,7 @@ def training_data(
     read = pack(examples, settings.max_length) if settings.packing else examples
     passes = epochs(settings, used, len(read))
     lengths = [len(stage.trained(example)[0]) for example in read]
-    order = reading_order(lengths, settings.per_device_train_batch_size * world(), passes, seed)
+    order = reading_order(lengths, settings.rows_per_batch * world(), passes, seed)
     columns = Dataset.from_dict({name: [example[name] for example in read] for name in read[0]})
     return TrainingData(
         examples=columns.select(order),

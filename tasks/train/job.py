@@ -1,15 +1,14 @@
 """What a training worker is told, and what it tells back."""
 
-import json
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationInfo, field_validator
 
 from configs.mistake import Mistake
 from configs.settings import LaunchSettings, StageSettings
-
-RESULT = "training.json"
-"""File in a model's folder with what training measured; it is written last, so a folder that has it is whole."""
+from configs.training import settings_class
+from storage.trained import RESULT
 
 METRICS = "metrics.jsonl"
 """File in the work folder, and later in the model's, with a line of figures for each step that was reported."""
@@ -17,10 +16,6 @@ CURVES = "tensorboard"
 """Folder in the work folder, and later in the model's, with what TensorBoard shows."""
 MISTAKE = "mistake.txt"
 """File in the work folder in which a worker says why it cannot train."""
-
-SAMPLES = "samples"
-"""Key of it with a few of the rows as the model read them: users' text, so that it is nowhere else, neither in the
-registry nor on the log."""
 
 
 class TrainingError(Mistake):
@@ -52,11 +47,17 @@ class Job(BaseModel):
     template_hash: str
     data: str
     work: str
-    settings: StageSettings
+    settings: SerializeAsAny[StageSettings]
     seed: int
     launch: LaunchSettings = LaunchSettings()
     report_to: tuple[str, ...] = ()
     starter: int
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _of_its_stage(cls, given: Any, info: ValidationInfo) -> Any:
+        """Read from a file, the settings are those of the stage."""
+        return settings_class(info.data["stage"]).model_validate(given) if isinstance(given, dict) else given
 
     @property
     def output(self) -> Path:
@@ -69,10 +70,3 @@ def is_whole(folder: Path) -> bool:
     return all((folder / name).exists() for name in (RESULT, "config.json", "tokenizer_config.json")) and any(
         folder.glob("*.safetensors")
     )
-
-
-def without_samples(result: bytes) -> bytes:
-    """What training measured, without the rows that it shows."""
-    told = json.loads(result)
-    told.pop(SAMPLES, None)
-    return json.dumps(told, indent=1).encode()

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from storage.trained import RESULT
 from tasks.train.devices import check_devices
-from tasks.train.job import METRICS, MISTAKE, RESULT, Job, TrainingError, is_whole
+from tasks.train.job import METRICS, MISTAKE, Job, TrainingError, is_whole
 from tasks.train.trackers import check_trackers, surroundings
 
 log = logging.getLogger(__name__)

@@ -1,17 +1,47 @@
-"""What is trained: the model's own weights, some of them, or a small adapter that is merged into them afterwards.
+"""What is trained: the model's own weights, some of them, or something small beside them.
 
-Every method here ends in plain weights that any server loads. Methods that cannot be merged (prefix tuning, prompt
-tuning, p-tuning) are left out for that reason.
+Most small things are merged into the weights afterwards, so that any server loads the model. Those that cannot be
+(`tasks.train.rules.UNMERGED`) lie beside the weights they were trained with.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from peft import IA3Config, LoraConfig, PeftConfig
+from peft import (
+    AdaLoraConfig,
+    IA3Config,
+    LoraConfig,
+    PeftConfig,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+)
 
 from configs.settings import StageSettings
+from tasks.lm.bottleneck import insert
 from tasks.train.job import TrainingError
+
+HEAD = "score"
+"""The layer of a sequence-classification model that gives the score; it is new, so it is always trained."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an adapter's configuration depends on besides the settings.
+
+    Args:
+        task: CAUSAL_LM or SEQ_CLS, as PEFT names them.
+        steps: of the whole training.
+    """
+
+    task: str
+    steps: int
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """Arguments of every adapter."""
+        return {"task_type": self.task} | ({"modules_to_save": [HEAD]} if self.task == "SEQ_CLS" else {})
 
 
 @dataclass(frozen=True)
@@ -20,38 +50,34 @@ class Method:
 
     Args:
         learning_rate: that suits fine-tuning when the settings name none.
-        adapter: makes the adapter's configuration; None when the model's own weights are trained.
-        choose: marks which of the model's own weights are trained, for methods without an adapter; it raises
-            TrainingError when the model has no such weights.
-        refuses: stages that it cannot do, each with the reason.
+        adapter: makes the adapter's configuration; None when no adapter of PEFT is trained.
+        choose: marks which of the model's own weights are trained, or puts something into it, for methods without such
+            an adapter; it raises TrainingError when the model has no such weights.
+        resumes: whether a checkpoint has all that it goes on by.
     """
 
     learning_rate: float
-    adapter: Callable[[StageSettings], PeftConfig] | None = None
+    adapter: Callable[[StageSettings, Plan], PeftConfig] | None = None
     choose: Callable[[Any, StageSettings], None] | None = None
-    refuses: Mapping[str, str] = field(default_factory=dict)
+    resumes: bool = True
+
+    def prepare(self, model: Any, settings: StageSettings) -> None:
+        """Mark what is trained of a model just loaded."""
+        if self.choose is None:
+            return
+        self.choose(model, settings)
+        if hasattr(model, HEAD):
+            getattr(model, HEAD).requires_grad_(True)
 
 
-def method_for(stage: str, settings: StageSettings) -> Method:
-    """The method that the settings name.
-
-    Raises:
-        TrainingError: this stage cannot be trained this way.
-    """
-    method = METHODS[settings.finetuning_type]
-    if reason := method.refuses.get(stage):
-        raise TrainingError(f"{stage} cannot be trained with finetuning_type {settings.finetuning_type}: {reason}")
-    return method
-
-
-def _lora(**options: Any) -> Callable[[StageSettings], PeftConfig]:
-    def config(settings: StageSettings) -> PeftConfig:
+def _lora(**options: Any) -> Callable[[StageSettings, Plan], PeftConfig]:
+    def config(settings: StageSettings, plan: Plan) -> PeftConfig:
         return LoraConfig(
             r=settings.lora_r,
             lora_alpha=settings.lora_alpha,
             lora_dropout=settings.lora_dropout,
             target_modules=_targets(settings),
-            task_type="CAUSAL_LM",
+            **plan.shared,
             **options,
         )
 
@@ -63,8 +89,34 @@ def _targets(settings: StageSettings) -> str | list[str]:
     return "all-linear" if settings.lora_target == ("all-linear",) else list(settings.lora_target)
 
 
-def _ia3(_: StageSettings) -> PeftConfig:
-    return IA3Config(task_type="CAUSAL_LM")
+def _adalora(settings: StageSettings, plan: Plan) -> PeftConfig:
+    """Ranks begin half as large again and end, on average, at lora_r; the last quarter of the steps trains those."""
+    return AdaLoraConfig(
+        init_r=max(settings.lora_r * 3 // 2, 2),
+        target_r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=_targets(settings),
+        tinit=plan.steps // 10,
+        tfinal=plan.steps // 4,
+        total_step=plan.steps,
+        **plan.shared,
+    )
+
+
+def _ia3(_: StageSettings, plan: Plan) -> PeftConfig:
+    return IA3Config(**plan.shared)
+
+
+def _learned_prompt(kind: Callable[..., PeftConfig]) -> Callable[[StageSettings, Plan], PeftConfig]:
+    def config(settings: StageSettings, plan: Plan) -> PeftConfig:
+        return kind(num_virtual_tokens=settings.num_virtual_tokens, task_type=plan.task)
+
+    return config
+
+
+def _bottlenecks(model: Any, settings: StageSettings) -> None:
+    insert(model, settings.bottleneck_size)
 
 
 def _last_layers(model: Any, settings: StageSettings) -> None:
@@ -91,17 +143,18 @@ def _biases(model: Any, _: StageSettings) -> None:
         weights.requires_grad_(True)
 
 
-NO_REFERENCE = "it moves the model's largest directions into the adapter, so the reference would lack them."
 METHODS: Mapping[str, Method] = {
     "lora": Method(2e-4, adapter=_lora()),
+    "qlora": Method(2e-4, adapter=_lora()),  # the model beside it is loaded in 4 bits
     "rslora": Method(1e-4, adapter=_lora(use_rslora=True)),  # scaled by sqrt(r): larger steps than lora's
     "dora": Method(2e-4, adapter=_lora(use_dora=True)),
-    "pissa": Method(
-        1e-4,
-        adapter=_lora(init_lora_weights="pissa"),
-        refuses={"dpo": NO_REFERENCE, "kto": NO_REFERENCE},
-    ),
+    "pissa": Method(1e-4, adapter=_lora(init_lora_weights="pissa")),
+    "adalora": Method(1e-3, adapter=_adalora, resumes=False),  # ranks follow from all gradients so far
     "ia3": Method(8e-3, adapter=_ia3),
+    "adapter": Method(3e-4, choose=_bottlenecks),
+    "prefix": Method(1e-2, adapter=_learned_prompt(PrefixTuningConfig)),
+    "prompt": Method(3e-2, adapter=_learned_prompt(PromptTuningConfig)),
+    "p_tuning": Method(1e-3, adapter=_learned_prompt(PromptEncoderConfig), resumes=False),  # PEFT saves no encoder
     "full": Method(1e-5),
     "freeze": Method(2e-5, choose=_last_layers),
     "bitfit": Method(1e-3, choose=_biases),

@@ -25,7 +25,7 @@ AUTO = ((100, 15.0), (1_000, 10.0), (10_000, 2.0))
 def epochs(settings: StageSettings, rows: int, examples: int) -> float:
     """Passes over the examples that rows became: by the number of steps, as set, or by how many rows there are."""
     if settings.max_steps > 0:
-        step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * world()
+        step = settings.rows_per_batch * settings.gradient_accumulation_steps * world()
         return settings.max_steps * step / examples
     if settings.num_train_epochs != "auto":
         return settings.num_train_epochs

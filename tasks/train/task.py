@@ -21,7 +21,8 @@ from storage.erasures import state
 from storage.lake import Lake
 from storage.registry import Model, find, register
 from storage.snapshot import Snapshot, digest
-from tasks.train.job import RESULT, SAMPLES, Job, TrainingError, is_whole, without_samples
+from storage.trained import RESULT, SAMPLES, without_samples
+from tasks.train.job import Job, TrainingError, is_whole
 from tasks.train.launch import Figures, measured_in, run
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def train(
         lake: where the mixture and the models are.
         batch: that the model is registered for.
         mixture: what to train on.
-        stage: cpt, sft, dpo or kto.
+        stage: one of the settings.
         parent: the model to train.
         settings: of all stages, and on which devices they are trained.
         seed: of everything random.
@@ -76,7 +77,7 @@ def train(
             _train(lake, job, folder, mixture)
     model = Model(
         id=name,
-        kind="lm",
+        kind="reward" if stage == "reward" else "lm",
         stage=stage,
         path=str(folder),
         template_hash=parent.template_hash,

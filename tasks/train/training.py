@@ -2,79 +2,53 @@
 
 import json
 import logging
-import math
 import resource
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
-from transformers import PrinterCallback, Trainer, set_seed
+from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 from configs.settings import StageSettings
-from tasks.lm.load import load_tokenizer
-from tasks.lm.template import template_hash
+from storage.trained import RESULT, SAMPLES
+from tasks.lm.load import load_tokenizer, require_merged
+from tasks.lm.template import require_end_of_turn, template_hash
+from tasks.train.adalora import AllocateRanks
+from tasks.train.arguments import arguments, planned_steps
 from tasks.train.checkpoint import newest_whole
 from tasks.train.data import TrainingData, training_data
 from tasks.train.devices import is_first, world
-from tasks.train.job import CURVES, METRICS, RESULT, SAMPLES, Job, TrainingError
-from tasks.train.methods import method_for
+from tasks.train.ewc import HoldWeights, encode_replay, fisher, split_replay
+from tasks.train.job import CURVES, METRICS, Job, TrainingError
+from tasks.train.methods import METHODS, Plan
 from tasks.train.report import StepReport
+from tasks.train.rules import check
 from tasks.train.stages import STAGES
 from tasks.train.stages.contract import Setup, Stage
 from tasks.train.stages.packing import check_apart
-from tasks.train.trackers import PROJECT
 from tasks.train.weights import distinct_padding, load_trainable, save
 
 log = logging.getLogger(__name__)
-SAVES = 10
-"""Checkpoints of a training."""
-LOGGED_STEPS = 500
-"""Lines of steps at most."""
-LARGE = 1_000_000_000
-"""Parameters above which activations are computed twice to save memory."""
 
 
 def train(job: Job) -> None:
     """Train, save the model into `job.output`, and write what was measured there, last."""
-    stage, settings = STAGES[job.stage], job.settings
-    check_settings(stage, settings)
-    method = method_for(job.stage, settings)
-    tokenizer = load_tokenizer(job.model)
-    if template_hash(tokenizer) != job.template_hash:
-        raise TrainingError(
-            f"The mixture was made for another chat template ({job.template_hash}) than that of {job.model} "
-            f"({template_hash(tokenizer)}): mix again with this model."
-        )
-    distinct_padding(tokenizer)
-    data = training_data(stage, pl.read_parquet(job.data).to_dicts(), tokenizer, settings, job.seed)
+    stage, method = _checked(job), METHODS[job.settings.finetuning_type]
+    tokenizer = _tokenizer(job, stage)
+    rows, replay = split_replay(pl.read_parquet(job.data).to_dicts(), job.settings)
+    data = training_data(stage, rows, tokenizer, job.settings, job.seed)
     _show(data)
-
-    set_seed(job.seed)
-    model = load_trainable(job.model)
-    total = model.num_parameters()
-    if method.choose is not None:
-        method.choose(model, settings)
-    if settings.packing:
-        check_apart(model)
-    rate = settings.learning_rate or method.learning_rate * stage.pace
-    setup = Setup(
-        model=model,
-        tokenizer=tokenizer,
-        examples=data.examples,
-        arguments=arguments(job, data.examples.num_rows, total) | {"learning_rate": rate},
-        settings=settings,
-        peft_config=method.adapter(settings) if method.adapter else None,
-        callbacks=[StepReport(Path(job.work) / METRICS)],
-    )
+    setup = _setup(job, stage, tokenizer, data, replay)
     trainer = stage.trainer(setup)
     trainer.remove_callback(PrinterCallback)  # prints what StepReport says better
-    trainable = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
-    log.info("%s: %s of %s parameters, rate %g", settings.finetuning_type, f"{trainable:,}", f"{total:,}", rate)
-    checkpoint = newest_whole(Path(job.work), world())
+    trainable, rate = _trainable(trainer.model), setup.arguments["learning_rate"]
+    log.info("%s: %s parameters, rate %g", job.settings.finetuning_type, f"{trainable:,}", rate)
+    checkpoint = newest_whole(Path(job.work), world()) if method.resumes else None
     if checkpoint is not None:
         log.info("going on from %s", checkpoint.name)
     began = time.monotonic()
@@ -83,9 +57,71 @@ def train(job: Job) -> None:
     measured |= {"trainable_parameters": trainable, "learning_rate": rate, "processes": world()}
     state = gathered(trainer)
     if is_first():
-        save(trainer.model, tokenizer, job.model, job.output, state=state)
+        save(trainer.model, tokenizer, job.model, job.output, stage.task, state)
         _keep_curves(job)
         (job.output / RESULT).write_text(json.dumps(measured, indent=1))
+
+
+def _checked(job: Job) -> Stage:
+    """The stage, when it can be trained like this: before anything is loaded."""
+    check(job.stage, job.settings)
+    stage = STAGES[job.stage]
+    check_settings(stage, job.settings)
+    require_merged(Path(job.model))
+    return stage
+
+
+def _tokenizer(job: Job, stage: Stage) -> Any:
+    tokenizer = load_tokenizer(job.model)
+    if template_hash(tokenizer) != job.template_hash:
+        raise TrainingError(
+            f"The mixture was made for another chat template ({job.template_hash}) than that of {job.model} "
+            f"({template_hash(tokenizer)}): mix again with this model."
+        )
+    if stage.answers:
+        require_end_of_turn(tokenizer)
+    distinct_padding(tokenizer)
+    return tokenizer
+
+
+def _setup(job: Job, stage: Stage, tokenizer: Any, data: TrainingData, replay: Sequence[Mapping[str, Any]]) -> Setup:
+    """The model with what of it is trained, and what its trainer is made of."""
+    settings, method = job.settings, METHODS[job.settings.finetuning_type]
+    set_seed(job.seed)
+    model = load_trainable(job.model, stage.task, quantized=settings.finetuning_type == "qlora")
+    total = model.num_parameters()
+    method.prepare(model, settings)
+    if settings.packing:
+        check_apart(model)
+    callbacks: list[TrainerCallback] = [StepReport(Path(job.work) / METRICS)]
+    if settings.finetuning_type == "adalora":
+        callbacks.append(AllocateRanks())
+    if settings.ewc_lambda:
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        held = encode_replay(stage, replay, tokenizer, settings)
+        log.info("ewc: Fisher information on %d replayed rows", len(held))
+        callbacks.append(HoldWeights(model, fisher(model, held, job.seed), settings.ewc_lambda))
+    examples = data.examples.num_rows
+    plan = Plan(stage.task, planned_steps(settings, examples))
+    rate = settings.learning_rate or method.learning_rate * stage.pace
+    return Setup(
+        model=model,
+        tokenizer=tokenizer,
+        examples=data.examples,
+        arguments=arguments(job, examples, total) | {"learning_rate": rate},
+        settings=settings,
+        peft_config=method.adapter(settings, plan) if method.adapter else None,
+        callbacks=callbacks,
+    )
+
+
+def _trainable(model: Any) -> int:
+    """How many parameters are trained. Beside a quantized model TRL makes them bfloat16, where small updates are lost:
+    they become float32 again."""
+    trained = [weights for weights in model.parameters() if weights.requires_grad]
+    for weights in trained:
+        weights.data = weights.data.float()
+    return sum(weights.numel() for weights in trained)
 
 
 def check_settings(stage: Stage, settings: StageSettings) -> None:
@@ -120,55 +156,11 @@ def _keep_curves(job: Job) -> None:
         shutil.copytree(curves, job.output / CURVES)
 
 
-def arguments(job: Job, examples: int, parameters: int) -> dict[str, Any]:
-    """The trainer's arguments that all stages share."""
-    settings = job.settings
-    cuda = torch.cuda.is_available()
-    return {
-        "output_dir": job.work,
-        "num_train_epochs": 1,  # the examples are there for all passes already, in order
-        "train_sampling_strategy": "sequential",
-        "max_steps": settings.max_steps,
-        "per_device_train_batch_size": settings.per_device_train_batch_size,
-        "gradient_accumulation_steps": settings.gradient_accumulation_steps,
-        "warmup_steps": warmup(settings, examples),
-        "lr_scheduler_type": settings.lr_scheduler_type,
-        "seed": job.seed,
-        "use_cpu": not cuda,
-        "bf16": cuda,
-        "gradient_checkpointing": parameters > LARGE,
-        "dataloader_pin_memory": cuda,
-        "logging_steps": 1 / LOGGED_STEPS,
-        "logging_nan_inf_filter": False,  # it would hide a loss that is no number
-        "include_num_input_tokens_seen": "non_padding",
-        "save_steps": 1 / SAVES,
-        "save_total_limit": 2,
-        "report_to": list(job.report_to) or "none",
-        "run_name": job.name,
-        "project": PROJECT,
-        "disable_tqdm": True,
-        **{argument.name: argument.value for argument in settings.trainer_args},
-    }
-
-
-def warmup(settings: StageSettings, examples: int) -> int:
-    """Steps until the learning rate is at its peak; a share of all steps is rounded down.
-
-    The first step of a warm-up learns nothing: rounded up, as the trainer does it, a short training would lose one of
-    its few steps.
-    """
-    if settings.warmup_steps >= 1:
-        return int(settings.warmup_steps)
-    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * world()
-    steps = settings.max_steps if settings.max_steps > 0 else math.ceil(examples / batch)
-    return int(steps * settings.warmup_steps)
-
-
 def _show(data: TrainingData) -> None:
     log.info("%s rows, %s trained tokens, %g times", f"{data.rows:,}", f"{data.trained_tokens:,}", data.passes)
     for reason, count in sorted(data.left_out.items()):
         log.warning("%s rows are left out: %s", f"{count:,}", reason.replace("_", " "))
-    log.info("%s samples, trained on what is in « », are in %s of the model's folder", len(data.samples), RESULT)
+    log.info("%s samples, trained on what is in « », are in the report and in %s", len(data.samples), RESULT)
 
 
 def _measured(trainer: Trainer, data: TrainingData, seconds: float) -> dict[str, Any]:

@@ -9,14 +9,16 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from configs.mistake import Mistake
-from configs.settings import Settings
+from configs.settings import OptionalSettings, Settings
 from flows.curate import curate
+from flows.nightly import flywheel
 from flows.remote import run_elsewhere
 from flows.runs import current
 from flows.train import FLOWS, first_parent, train_sft, train_stages
 from storage import registry
 from storage.lake import Lake, LakeError
 from storage.registry import Decision
+from tasks.train.job import TrainingError
 from tests.flows.small import small_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
@@ -93,6 +95,24 @@ def test_trainings_wait_for_slots_of_the_gpu(curated: Settings, sft: str) -> Non
 def test_a_deployment_that_is_not_there_is_a_mistake() -> None:
     with pytest.raises(Mistake, match="Prefect has no deployment train-sft/train-sft"):
         run_elsewhere("train-sft/train-sft", {}, "key")
+
+
+def test_a_reward_model_is_trained_beside_the_chain(curated: Settings) -> None:
+    lake, off = Lake(curated.lake), curated.train.cpt.model_copy(update={"enabled": False})
+    given = off.model_dump(exclude={"enabled"}) | {"enabled": True}
+    settings = changed(curated, cpt=off, sft=off, dpo=off, reward=OptionalSettings.model_validate(given))
+    run = current(lake, settings)
+    assert run is not None
+    assert train_stages(lake, run, settings) is None
+    assert registry.models(lake).filter(kind="reward", parent=run.champion.id)["stage"].to_list() == ["reward"]
+
+
+def test_a_chain_that_cannot_work_is_refused_before_anything_is_spent(curated: Settings) -> None:
+    learned = curated.train.sft.model_copy(update={"finetuning_type": "prefix"})
+    lake = changed(curated, sft=learned).model_copy(update={"lake": f"{curated.lake}-refused"})
+    with pytest.raises(TrainingError, match=r"train\.sft\.finetuning_type is prefix, which cannot be merged"):
+        flywheel(lake)
+    assert not Lake(lake.lake).read("interactions").collect().height
 
 
 def test_every_stage_has_a_flow_of_its_own_name() -> None:

@@ -42,22 +42,26 @@ class Stage:
 
     Args:
         name: of the stage, as in the settings.
-        encode: takes a row of a mixture, the tokenizer and the most tokens; gives examples, or the reason why the row
-            is left out.
+        encode: takes a row of a mixture, the tokenizer and the stage's settings; gives examples, or the reason why the
+            row is left out.
         trained: which tokens of an example are trained on.
         trainer: makes the trainer.
         config: class of the trainer's arguments.
+        answers: whether answers are learned, and how they end.
         packs: whether several rows may share one.
         pace: default learning rate, as a share of fine-tuning's.
+        task: what the model is loaded for: CAUSAL_LM, or SEQ_CLS for one that scores.
     """
 
     name: str
-    encode: Callable[[Mapping[str, Any], Any, int], Sequence[Example] | str]
+    encode: Callable[[Mapping[str, Any], Any, Any], Sequence[Example] | str]
     trained: Callable[[Example], tuple[list[int], list[bool]]]
     trainer: Callable[[Setup], Trainer]
     config: type[TrainingArguments] = TrainingArguments
+    answers: bool = True
     packs: bool = False
     pace: float = 1.0
+    task: str = "CAUSAL_LM"
 
 
 def labelled(example: Example) -> tuple[list[int], list[bool]]:

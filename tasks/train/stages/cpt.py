@@ -7,15 +7,19 @@ from transformers import Trainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from tasks.train.stages.contract import Example, Setup, Stage, labelled
+from configs.settings import StageSettings
+from tasks.train.stages.contract import IGNORED, Example, Setup, Stage, labelled
 from tasks.train.stages.packing import collate
 
 
-def encode(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Sequence[Example] | str:
-    """A long text becomes several pieces: nothing is cut off, and no piece sees another text."""
+def encode(row: Mapping[str, Any], tokenizer: Any, settings: StageSettings) -> Sequence[Example] | str:
+    """A long text becomes several pieces: nothing is cut off, and no piece sees another text.
+
+    Nothing stands before the first token of a piece, so that one is not learned.
+    """
     ids = list(tokenizer(row["text"], verbose=False)["input_ids"])
-    pieces = [ids[start : start + max_length] for start in range(0, len(ids), max_length)]
-    examples = [{"input_ids": piece, "labels": list(piece)} for piece in pieces if len(piece) > 1]
+    pieces = [ids[start : start + settings.max_length] for start in range(0, len(ids), settings.max_length)]
+    examples = [{"input_ids": piece, "labels": [IGNORED, *piece[1:]]} for piece in pieces if len(piece) > 1]
     return examples or "nothing_to_train"
 
 
@@ -33,4 +37,4 @@ def trainer(setup: Setup) -> Trainer:
     )
 
 
-STAGE = Stage("cpt", encode, labelled, trainer, SFTConfig, packs=True, pace=0.5)
+STAGE = Stage("cpt", encode, labelled, trainer, SFTConfig, answers=False, packs=True, pace=0.5)

@@ -8,6 +8,7 @@ from transformers import Trainer
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
+from configs.settings import StageSettings
 from tasks.lm.template import encode as encode_messages
 from tasks.train.stages.contract import Example, Setup, Stage
 
@@ -18,10 +19,12 @@ class _Trainer(DPOTrainer):
         return dataset
 
 
-def encode(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Sequence[Example] | str:
+def encode(row: Mapping[str, Any], tokenizer: Any, settings: StageSettings) -> Sequence[Example] | str:
     """The prompt once, and both answers, each with its end of turn."""
-    answers = {name: encode_messages(tokenizer, [*row["prompt"], *row[name]], max_length + 1) for name in ANSWERS}
-    if any(len(encoded.input_ids) > max_length for encoded in answers.values()):
+    answers = {
+        name: encode_messages(tokenizer, [*row["prompt"], *row[name]], settings.max_length + 1) for name in ANSWERS
+    }
+    if any(len(encoded.input_ids) > settings.max_length for encoded in answers.values()):
         return "too_long"
     if not all(any(encoded.answer) for encoded in answers.values()):
         return "nothing_to_train"

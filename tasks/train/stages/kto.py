@@ -8,6 +8,7 @@ from transformers import Trainer
 from trl.trainer.kto_config import KTOConfig
 from trl.trainer.kto_trainer import KTOTrainer
 
+from configs.settings import StageSettings
 from tasks.lm.template import encode as encode_messages
 from tasks.train.job import TrainingError
 from tasks.train.stages.contract import Example, Setup, Stage
@@ -19,11 +20,11 @@ class _Trainer(KTOTrainer):
         return dataset
 
 
-def encode(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Sequence[Example] | str:
+def encode(row: Mapping[str, Any], tokenizer: Any, settings: StageSettings) -> Sequence[Example] | str:
     """A liked answer is in `chosen`, a disliked one in `rejected`."""
     liked = bool(row["chosen"])
-    encoded = encode_messages(tokenizer, [*row["prompt"], *(row["chosen"] or row["rejected"])], max_length + 1)
-    if len(encoded.input_ids) > max_length:
+    encoded = encode_messages(tokenizer, [*row["prompt"], *(row["chosen"] or row["rejected"])], settings.max_length + 1)
+    if len(encoded.input_ids) > settings.max_length:
         return "too_long"
     if not any(encoded.answer):
         return "nothing_to_train"

@@ -160,8 +160,11 @@ def test_shares_are_of_trained_tokens_and_a_shortfall_is_said(
     generated = [talk(f"s{number}", origin="synthetic") for number in range(60)]
     general = [talk(f"g{number}", domain="general") for number in range(60)]
     curate(lake, users + generated + general)
-    parts = manifest_of(lake, run(lake, model))["parts"]
+    mixture = run(lake, model)
+    parts = manifest_of(lake, mixture)["parts"]
     assert parts["user"]["rows"] == 60
+    replayed = rows_of(lake, mixture).filter(replay=True)["id"]
+    assert (len(replayed), set(replayed.str.head(1))) == (parts["general"]["rows"], {"g"})
     assert 0.07 < parts["general"]["share"] <= 0.1
     assert 0.27 < parts["synthetic"]["share"] <= 0.3
     assert not [record for record in caplog.records if "missing" in record.message]

@@ -1,5 +1,6 @@
 """Two threads on a model this small wait for each other most of the time."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -13,3 +14,12 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_objects_to_visit() -> Iterator[None]:
+    """Each trainer collects garbage when it is done: a second, where it has to visit all that was imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
