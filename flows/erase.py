@@ -24,6 +24,7 @@ from storage.publish import publish
 from storage.rewrite import drop, rewrite
 from storage.snapshot import digest
 from storage.tables import TABLES
+from storage.trained import RESULT, without_samples
 from tasks.collect.batch import user_hash
 from tasks.collect.forget import Names, unreadable
 from tasks.collect.http.forget import blank, erased_lines
@@ -31,7 +32,6 @@ from tasks.dedupe.index import remove_stale
 from tasks.inference.journal import forget as forget_requests
 from tasks.report.page import write as write_report
 from tasks.scrub.memory import conversation_keys
-from tasks.train.job import RESULT, without_samples
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +201,8 @@ def _verdicts(lake: Lake, what: Erasure) -> None:
 
 
 def _reports(lake: Lake, what: Erasure) -> None:
-    """Reports show rows: those that may show one of these are written anew, from what verdicts and manifests name."""
+    """Reports show rows: those that may show one of these are written anew, from what verdicts, manifests and models'
+    folders show."""
     if what.empty:
         return
     first = min(what.found.batches, default="")
@@ -233,5 +234,5 @@ def _spool(lake: Lake, what: Erasure) -> None:
     blank(lake, what.collect, erasures.load(lake), user_hash(lake.secret()))
 
 
-PLACES: Sequence[Callable[[Lake, Erasure], None]] = (_groups, _manifests, _verdicts, _reports, _samples, _work, _spool)
+PLACES: Sequence[Callable[[Lake, Erasure], None]] = (_groups, _manifests, _verdicts, _samples, _reports, _work, _spool)
 """Where texts lie that no row of a table is: each one forgets what is erased, and does nothing when it is done."""

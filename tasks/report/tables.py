@@ -9,10 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from storage import rollouts
+from storage import files, rollouts
 from storage.evidence import Comparison, Evidence, Sample
 from storage.lake import Lake
 from storage.registry import champion, promotions
+from storage.trained import RESULT
+from storage.trained import samples as samples_of
 
 STEPS: Mapping[str, str] = {
     "collect": "Collected",
@@ -26,8 +28,13 @@ STEPS: Mapping[str, str] = {
     "synthesize_pairs": "Pairs synthesized",
     "mix_cpt": "Mixed for CPT",
     "mix_sft": "Mixed for SFT",
+    "mix_distill": "Mixed for distillation",
     "mix_dpo": "Mixed for DPO",
     "mix_kto": "Mixed for KTO",
+    "mix_orpo": "Mixed for ORPO",
+    "mix_reward": "Mixed for the reward model",
+    "mix_grpo": "Mixed for GRPO",
+    "mix_rloo": "Mixed for RLOO",
     "evaluate": "Evaluated",
     "review": "Reviewed by people",
 }
@@ -95,6 +102,8 @@ class LossRow:
     rows: int
     tokens: int
     seconds: float
+    left_out: Mapping[str, int]  # rows by reason
+    samples: tuple[str, ...]  # rows as the model read them, trained parts in « »
 
 
 @dataclass(frozen=True)
@@ -171,7 +180,7 @@ def manifests(lake: Lake, batch: str) -> list[dict[str, Any]]:
 
 def losses(lake: Lake, batch: str) -> list[LossRow]:
     """The trainings of a batch, in order."""
-    return [_loss_row(row, json.loads(row["metrics"])) for row in _trained(lake, batch)]
+    return [_loss_row(row, json.loads(row["metrics"]), _shown(lake, row["path"])) for row in _trained(lake, batch)]
 
 
 def verdict(lake: Lake, batch: str) -> Verdict | None:
@@ -251,12 +260,18 @@ def _funnel_row(step: str, batch: str, books: pl.DataFrame) -> FunnelRow:
 
 def _trained(lake: Lake, batch: str) -> list[dict[str, Any]]:
     """The models that a batch trained last, one a stage, in the order of training."""
-    rows = lake.read("models", batch=batch).filter(pl.col("kind") == "lm", pl.col("mixture").is_not_null())
+    rows = lake.read("models", batch=batch).filter(pl.col("mixture").is_not_null())
     newest = rows.sort("created_at").unique("stage", keep="last", maintain_order=True)
     return list(newest.collect().iter_rows(named=True))
 
 
-def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any]) -> LossRow:
+def _shown(lake: Lake, path: str) -> tuple[str, ...]:
+    """Rows that a model's folder shows, if it is still there."""
+    result = files.read(lake, path, RESULT)
+    return tuple(samples_of(result)) if result is not None else ()
+
+
+def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any], shown: tuple[str, ...]) -> LossRow:
     curve = tuple((float(step), float(loss)) for step, loss in metrics.get("losses", ()))
     values = [loss for _, loss in curve] or [float("nan")]
     tenth = max(1, len(values) // 10)
@@ -269,6 +284,8 @@ def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any]) -> LossRow:
         rows=int(metrics.get("rows", 0)),
         tokens=int(metrics.get("tokens", 0)),
         seconds=float(metrics.get("seconds", 0.0)),
+        left_out=dict(metrics.get("left_out", {})),
+        samples=shown,
     )
 
 

@@ -27,6 +27,7 @@ from tests.e2e.marker import places_with
 from tests.rows import write
 
 NOWHERE = CollectSettings()
+LOSS = {"losses": [[1, 2.0]]}
 
 
 def line(number: int, user: str, asked: str, **more: Any) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def filled(lake: Lake, tmp_path: Path, settings: CollectSettings) -> Lake:
     folder = lake.folder("models", "sft-1")
     (folder / "training.json").write_text(json.dumps({"samples": ["Ann's question"], "rows": 2}))
     register(lake, Model("base", "lm", "base", str(tmp_path), "t"), batch="base")
-    register(lake, Model("sft-1", "lm", "sft", str(folder), "t", "base", "mixture"), batch=snapshot.batch)
+    register(lake, Model("sft-1", "lm", "sft", str(folder), "t", "base", "mixture", metrics=LOSS), batch=snapshot.batch)
     evidence = Evidence(samples=(Sample("Ann's question", "a", "b"), Sample("Bob's question", "c", "d")))
     decide(lake, Decision("base", None, "promote", ["First."]), batch="base")
     decide(lake, Decision("sft-1", "base", "promote", ["Better."], evidence.to_dict()), batch=snapshot.batch)

@@ -11,6 +11,7 @@ from storage.evidence import Comparison, Evidence, Sample
 from storage.lake import Lake
 from storage.publish import Books, conform, publish
 from storage.registry import Decision, Model, decide, last_move, register
+from storage.trained import RESULT
 
 BATCHES = ("0001-aaaaaaaa", "0002-bbbbbbbb", "0003-cccccccc")
 SELECT = {
@@ -170,9 +171,10 @@ def _trained(lake: Lake, batch: str, stage: str, parent: str, generator: np.rand
     row = {"id": mixture, "stage": stage, "rows": 380, "trained_tokens": 51_000, "manifest": json.dumps(manifest)}
     _write(lake, "manifests", mixture, [row])
     losses = [[at, float(1.2 + 1.3 * np.exp(-at / 20) + generator.normal(0, 0.08))] for at in range(1, 96)]
-    metrics = {"losses": losses, "rows": 380, "tokens": 51_000, "seconds": 74.2}
-    path = lake.path("models", name)
-    register(lake, Model(name, "lm", stage, path, "t", parent, mixture, {}, metrics), batch=batch)
+    metrics = {"losses": losses, "rows": 380, "tokens": 51_000, "seconds": 74.2, "left_out": {"too_long": 4}}
+    folder = lake.folder("models", name)
+    (folder / RESULT).write_text(json.dumps({"samples": ["How do I sort <notes>? «By date.»"]}))
+    register(lake, Model(name, "lm", stage, str(folder), "t", parent, mixture, {}, metrics), batch=batch)
     return name
 
 

@@ -66,6 +66,12 @@ def test_losses_mixtures_and_verdict_of_a_batch(lake: Lake) -> None:
     assert tables.comparison(lake, BATCHES[1])[0].name == "holdout_loss"
 
 
+def test_a_training_shows_what_it_read_and_what_it_left_out(page: str) -> None:
+    assert "SFT as the model read it" in page
+    assert "How do I sort &lt;notes&gt;? «By date.»" in page
+    assert "4 left out: too long" in page
+
+
 def test_the_lineage_of_the_champion_begins_with_the_first_model(lake: Lake) -> None:
     assert [row.model for row in tables.lineage(lake)] == ["base-1", "sft-0001", "dpo-0001"]
 
