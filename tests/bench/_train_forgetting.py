@@ -35,8 +35,8 @@ def forgetting(folder: Path, *, seeds: int) -> dict[str, Any]:
     ways: dict[str, tuple[Rows, dict[str, Any]]] = {
         "plain": (others, FULL),
         "replay 10%": (others + general, FULL),
-        "ewc": (others + general, FULL | {"ewc_lambda": 1.0, "ewc_replay": False}),
-        "ewc + replay 10%": (others + general, FULL | {"ewc_lambda": 1.0}),
+        "ewc": (others + general, FULL | {"ewc_lambda": 30.0, "ewc_replay": False}),
+        "ewc + replay 10%": (others + general, FULL | {"ewc_lambda": 30.0}),
         "lora": (others, {"finetuning_type": "lora", "learning_rate": 5e-3}),
     }
     lost: dict[str, list[float]] = {way: [] for way in ways}
