@@ -1,11 +1,20 @@
 """What is measured, and what must be proven before a model serves: evaluation and promotion."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from configs.inference import InferenceSettings
 from configs.section import Section
 from configs.serving import SmokePrompt
+
+
+class JudgeSettings(InferenceSettings):
+    """A language model that compares both models' answers and gives them marks."""
+
+    section: ClassVar[str] = "evaluate.judge"
+
+    enabled: bool = Field(default=False, description="Whether to ask it.")
 
 
 class EvaluateSettings(Section):
@@ -20,6 +29,7 @@ class EvaluateSettings(Section):
     )
     max_new_tokens: int = Field(default=64, ge=8, description="Length of such an answer.")
     max_tokens: int = Field(default=1024, ge=16, description="Tokens of an item that are scored.")
+    judge: JudgeSettings = JudgeSettings()
 
 
 class PromoteSettings(Section):

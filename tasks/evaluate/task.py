@@ -2,7 +2,7 @@
 
 import gc
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,12 @@ from storage.snapshot import Snapshot
 from tasks.evaluate.agreement import agreement
 from tasks.evaluate.answers import ANSWERED, measures, written
 from tasks.evaluate.items import DESCRIBED, LOSSES, PAIRS, all_items
+from tasks.evaluate.judged import judged
 from tasks.evaluate.leaked import leaked
 from tasks.evaluate.score import SCORE, score, score_rows
+from tasks.inference.client import open_client
 from tasks.lm.load import load
+from tasks.text.conversation import prompt
 
 log = logging.getLogger(__name__)
 CALCULATED = (*LOSSES, PAIRS, ANSWERED)
@@ -90,6 +93,7 @@ def _compare(
     if beginning.id not in {champion.id, challenger.id}:
         plan["first model"] = (beginning, items.filter(metric="general_loss"))
     parts = [_scores(lake, model, wanted, settings, seed, role) for role, (model, wanted) in plan.items()]
+    opinions, said = _judged(lake, champion, challenger, [rows for rows, _ in parts[:2]], items, settings, seed)
     asked = sum(wanted.height for _, wanted in plan.values())
     scored = sum(rows["item"].n_unique() for rows, _ in parts)
     books = Books(
@@ -98,10 +102,11 @@ def _compare(
         facts={
             "reused": sum(reused for _, reused in parts),
             **facts,
+            **said,
             **{f"items:{name}": n for name, n in counts.items()},
         },
     )
-    main = pl.concat([*(rows for rows, _ in parts), *_merge_check(lake, challenger, items, settings)])
+    main = pl.concat([*(rows for rows, _ in parts), *opinions, *_merge_check(lake, challenger, items, settings)])
     return StepOutput(main=main.sort("id"), books=books)
 
 
@@ -122,6 +127,27 @@ def _scores(
     parts = measures(written(rows, items))
     measured = score_rows(parts["metric"], parts["item"], parts["value"], np.ones(parts.height))
     return _described(pl.concat([rows, measured]), items, model), known["item"].n_unique()
+
+
+def _judged(
+    lake: Lake,
+    champion: Model,
+    challenger: Model,
+    rows: Sequence[pl.DataFrame],
+    items: pl.DataFrame,
+    settings: EvaluateSettings,
+    seed: int,
+) -> tuple[list[pl.DataFrame], Mapping[str, float]]:
+    """Rows of `evaluations` with what the judge says of both models' answers, and its figures; none without a judge."""
+    prompts = items.select("item", messages=prompt())
+    old, new = (written(scores, items).join(prompts, on="item", maintain_order="left") for scores in rows)
+    old, new = old.join(new, on="item", how="semi"), new.join(old, on="item", how="semi")
+    if not settings.judge.enabled or old.is_empty():
+        return [], {}
+    judge = champion.path if settings.judge.model == "champion" else settings.judge.model
+    with open_client(lake, settings.judge, judge, step="evaluate") as client:
+        before, after, figures = judged(old, new, client, seed)
+    return [_described(before, items, champion), _described(after, items, challenger)], figures
 
 
 def _merge_check(lake: Lake, model: Model, items: pl.DataFrame, settings: EvaluateSettings) -> list[pl.DataFrame]:

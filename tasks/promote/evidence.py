@@ -9,6 +9,7 @@ import polars as pl
 
 from configs.settings import PromoteSettings
 from storage.evidence import Comparison, Evidence, Sample
+from tasks.inference.judge import Quality
 from tasks.promote.gate import Metric, Scores, compare
 
 PRIMARY = "holdout_loss"
@@ -24,7 +25,8 @@ RATES = (
     ("repetition", "lower", "Repeated share of an answer"),
 )
 """Metrics of answers to the same prompts, which must not get worse."""
-SHOWN_ONLY = ("preference_accuracy", "exact_match", "json_shape", "bleu", "rouge_l")
+JUDGED = ("judge_win", *(f"judged_{aspect}" for aspect in Quality.model_fields))
+SHOWN_ONLY = ("preference_accuracy", "exact_match", "json_shape", "bleu", "rouge_l", *JUDGED)
 """Metrics that a person sees and nothing hangs on."""
 SLICES = ("language", "domain", "source")
 SHOWN = 8
