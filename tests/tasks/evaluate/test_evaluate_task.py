@@ -10,12 +10,14 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from configs.evidence import JudgeSettings
 from configs.settings import EvaluateSettings, SelectSettings
 from storage.lake import Lake
 from storage.publish import conform, publish
 from storage.registry import Model, register
 from tasks.evaluate.task import evaluate
 from tasks.lm.load import load
+from tests.tasks.inference.scripted_api import scripted_api
 from tests.tiny_model import make_tiny_model
 
 SETTINGS = EvaluateSettings(samples=4, max_new_tokens=8, max_tokens=64)
@@ -206,3 +208,18 @@ def test_what_came_later_is_no_item_of_an_earlier_batch(lake: Lake, models: tupl
     write(lake, "preferences", [preference("silent", kind="label", origin="thumb", label=True)], "0002")
     rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1)).collect()
     assert rows.filter(model="new", metric="holdout_loss").height == 2
+
+
+def test_a_judge_compares_the_answers_of_both_models(lake: Lake, models: tuple[Model, Model]) -> None:
+    marks = '{"relevance": 5, "accuracy": 4, "fluency": 4, "completeness": 3, "safety": 5}'
+
+    def judge(body: dict[str, Any], _: int) -> str:
+        return '{"better": "A"}' if "<answer B>" in body["messages"][0]["content"] else marks
+
+    with scripted_api(judge) as api:
+        settings = SETTINGS.model_copy(update={"judge": JudgeSettings(enabled=True, endpoints=(api.url,))})
+        rows = lake.scan(evaluate.fn(lake, "0001", *models, settings, SELECT, 1)).collect()
+    assert rows.filter(metric="judge_win")["value"].to_list() == [0.5] * 6  # the first place always wins: ties
+    assert rows.filter(metric="judged_completeness").group_by("model").len()["len"].to_list() == [3, 3]
+    facts = dict(lake.read("books", step="evaluate").select("name", "value").collect().iter_rows())
+    assert facts["judge_win_rate"] == 0.5
