@@ -1,8 +1,7 @@
 """How near an answer comes to the one that somebody endorsed: equal where that can be verified, else by their words.
 
 Sources: BLEU as sacrebleu counts it (Post 2018, https://aclanthology.org/W18-6319), of single answers, smoothed and
-with shorter n-grams for short ones; ROUGE-L (Lin 2004, https://aclanthology.org/W04-1013) as rouge-score counts it,
-over words of any script.
+with shorter n-grams for short ones; ROUGE-L over words of any script (see `tasks.text.rouge`).
 """
 
 import json
@@ -10,10 +9,9 @@ import re
 from functools import cache
 from typing import Any
 
-from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
-from tasks.text.words import words
+from tasks.text import rouge
 
 FINAL = re.compile(
     r"####\s*(?P<marked>[^\n]+)|\\boxed\{(?P<boxed>[^{}]+)\}|answer is:?\s*(?P<said>[^\n]+)", re.IGNORECASE
@@ -47,24 +45,12 @@ def bleu(answer: str, reference: str) -> float:
 
 def rouge_l(answer: str, reference: str) -> float:
     """F-measure of the longest common subsequence of words, 0 to 1."""
-    return float(_rouge().score(reference, answer)["rougeL"].fmeasure)
-
-
-class _Words:
-    """A tokenizer as rouge-score wants it."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return words(text)
+    return rouge.rouge_l(rouge.words(answer), rouge.words(reference))
 
 
 @cache
 def _bleu(kind: str) -> BLEU:
     return BLEU(effective_order=True, tokenize=kind)
-
-
-@cache
-def _rouge() -> RougeScorer:
-    return RougeScorer(["rougeL"], tokenizer=_Words())
 
 
 def _json(text: str) -> Any:

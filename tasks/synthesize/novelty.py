@@ -2,55 +2,17 @@
 
 Source: ROUGE-L is the F-measure of the longest common subsequence of words (Lin, 2004). It can reach a threshold only
 if the two texts share enough words, so candidates come from an index of each text's rarest words: the prefix filter of
-set similarity joins (Chaudhuri et al., 2006). Unlike MinHash it never misses one. The subsequence itself is found a
-machine word at a time (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004).
+set similarity joins (Chaudhuri et al., 2006). Unlike MinHash it never misses one.
 """
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
 
-import polars as pl
+from tasks.text.rouge import Words, rouge_l, words, words_of
 
-from tasks.text.words import tokenize
-
-Words = Sequence[int]
-"""A text's words, as the hashes by which all of Flywheel tells words apart."""
 Occurrence = tuple[int, int]
 """A word, and how often it was in the text before: so a text is a set of these."""
-
-
-def words(text: str) -> Words:
-    """The words of a text."""
-    return words_of([text])[0]
-
-
-def words_of(texts: Sequence[str]) -> list[Words]:
-    """The words of many texts, in one pass."""
-    hashes, _, offsets = tokenize(pl.Series(texts, dtype=pl.String))
-    flat = hashes.tolist()
-    return [flat[start:end] for start, end in pairwise(offsets.tolist())]
-
-
-def rouge_l(left: Words, right: Words) -> float:
-    """F-measure of the longest common subsequence of two texts' words, 0 to 1."""
-    if not left or not right:
-        return 0.0
-    return 2 * common_subsequence(left, right) / (len(left) + len(right))
-
-
-def common_subsequence(left: Words, right: Words) -> int:
-    """Length of the longest common subsequence."""
-    places: defaultdict[int, int] = defaultdict(int)
-    for at, word in enumerate(left):
-        places[word] |= 1 << at
-    everywhere = (1 << len(left)) - 1
-    row = everywhere  # a zero at a position: the subsequence grows there
-    for word in right:
-        matches = row & places.get(word, 0)
-        row = ((row + matches) | (row - matches)) & everywhere
-    return len(left) - row.bit_count()
 
 
 class Pool:

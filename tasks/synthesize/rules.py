@@ -11,7 +11,7 @@ from functools import cache
 
 from tasks.inference.engine import Failure, Outcome
 from tasks.lm.generate import Completion
-from tasks.synthesize.novelty import words
+from tasks.text.rouge import words
 from tasks.text.stopwords import STOP_WORDS
 
 MIN_WORDS, MAX_WORDS = 3, 150

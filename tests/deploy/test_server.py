@@ -77,7 +77,8 @@ def test_a_run_completes_on_postgres_and_redis(served: tuple[str, str], tmp_path
         run = start(api, maintain["id"], settings)
         state = wait(api, run, seconds=180)
     assert state["type"] == "COMPLETED", state["message"]
-    query = ["psql", f"postgresql://prefect:{PASSWORD}@{database}/prefect", "-At", "-c", "select id from flow_run"]
+    ended = "select id from flow_run where state_type = 'COMPLETED'"
+    query = ["psql", f"postgresql://prefect:{PASSWORD}@{database}/prefect", "-At", "-c", ended]
     assert subprocess.run(query, capture_output=True, text=True, check=True).stdout.split() == [run]
 
 

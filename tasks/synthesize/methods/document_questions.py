@@ -26,9 +26,9 @@ from tasks.synthesize.method import (
     text_of,
     user,
 )
-from tasks.synthesize.novelty import words
 from tasks.synthesize.passages import passage
 from tasks.synthesize.rules import bad_answer, bad_instruction, unusable
+from tasks.text.rouge import words
 
 _ASK = (
     "Write one question that a user might ask and that the text answers, and its answer from the text alone. "

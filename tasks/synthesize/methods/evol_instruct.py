@@ -25,8 +25,8 @@ from tasks.synthesize.method import (
     text_of,
     user,
 )
-from tasks.synthesize.novelty import rouge_l, words
 from tasks.synthesize.rules import bad_instruction, unusable
+from tasks.text.rouge import rouge_l, words
 
 SORRY_WORDS = 80  # an answer with "sorry" that is shorter is a refusal
 

@@ -24,8 +24,8 @@ from tasks.synthesize.method import (
     text_of,
     user,
 )
-from tasks.synthesize.novelty import rouge_l, words
 from tasks.synthesize.rules import bad_answer, bad_instruction, unusable, whole
+from tasks.text.rouge import rouge_l, words
 
 _PLAY = "You play a user who talks to an assistant. Write what the user says next. Reply with that message only."
 

@@ -28,8 +28,9 @@ from tasks.synthesize.method import (
     text_of,
     user,
 )
-from tasks.synthesize.novelty import Pool, words
+from tasks.synthesize.novelty import Pool
 from tasks.synthesize.rules import MAX_WORDS, MIN_WORDS, bad_instruction, unusable
+from tasks.text.rouge import words
 
 ROUND = 64  # instructions after which new ones are shown the ones before
 

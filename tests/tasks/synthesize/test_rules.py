@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tasks.inference.engine import Failure
 from tasks.lm.generate import Completion
-from tasks.synthesize.novelty import Pool, common_subsequence, rouge_l, words
+from tasks.synthesize.novelty import Pool
 from tasks.synthesize.pairs import Pair, choose_pair
 from tasks.synthesize.rules import bad_answer, bad_instruction, repetition, unusable, whole, whole_sentences
+from tasks.text.rouge import common_subsequence, rouge_l, words
 
 
 @pytest.mark.parametrize(
