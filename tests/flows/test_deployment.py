@@ -104,7 +104,7 @@ def test_a_person_decides_by_a_form_that_shows_the_evidence(address: str, api: h
         ask(settings, "new")
         ask(settings, "new")
     (run,) = api.post("/flow_runs/filter", json={"flows": {"name": {"any_": ["approve"]}}}).raise_for_status().json()
-    state = wait(api, run["id"], seconds=120, until=FINAL | {"PAUSED"})
+    state = wait(api, run["id"], seconds=300, until=FINAL | {"PAUSED"})
     assert state["type"] == "PAUSED", state["message"]
     keys = state["state_details"]["run_input_keyset"]
     shown = api.get(f"/flow_runs/{run['id']}/input/{keys['description']}").raise_for_status().json()
@@ -112,7 +112,7 @@ def test_a_person_decides_by_a_form_that_shows_the_evidence(address: str, api: h
     assert "Loss 2.3 -> 2.1: proven better." in shown
     said = {"decision": "promote", "name": "Ann", "reason": "Reads well."}
     api.post(f"/flow_runs/{run['id']}/resume", json={"run_input": said}).raise_for_status()
-    state = wait(api, run["id"], seconds=120)
+    state = wait(api, run["id"], seconds=300)
     assert state["type"] == "COMPLETED", state["message"]
     assert champion(lake) == "new"
     assert promotions(lake).row(-1, named=True)["reasons"][0] == "Approved by Ann: Reads well."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterName
 
 from configs.mistake import Mistake
 from configs.settings import OptionalSettings, Settings
@@ -50,8 +50,10 @@ def test_a_stage_stands_alone_and_is_not_trained_twice(curated: Settings, sft: s
     assert registry.models(lake).filter(stage="sft").height == 1
     assert registry.champion(lake) == model.parent  # it promotes nothing
     with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(key=ArtifactFilterKey(any_=["training-sft"]))
-        shown = client.read_artifacts(artifact_filter=chosen)
+        shown = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["training-sft"])),
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[f"train-sft in {curated.lake}"])),
+        )
     assert [(found.type, found.data) for found in shown] == [("progress", 100.0)]
     assert "step 2 of 2, loss" in (shown[0].description or "")
 
