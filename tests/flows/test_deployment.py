@@ -110,6 +110,7 @@ def test_a_person_decides_by_a_form_that_shows_the_evidence(address: str, api: h
     shown = api.get(f"/flow_runs/{run['id']}/input/{keys['description']}").raise_for_status().json()
     assert "Shall `new` serve instead of `old`?" in shown
     assert "Loss 2.3 -> 2.1: proven better." in shown
+    wait_ended(api, run["id"])
     said = {"decision": "promote", "name": "Ann", "reason": "Reads well."}
     api.post(f"/flow_runs/{run['id']}/resume", json={"run_input": said}).raise_for_status()
     state = wait(api, run["id"], seconds=300)
@@ -121,6 +122,16 @@ def test_a_person_decides_by_a_form_that_shows_the_evidence(address: str, api: h
 def start(api: httpx.Client, deployment: str, settings: Settings) -> str:
     body = {"parameters": {"settings": settings.model_dump(mode="json")}}
     return str(api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"])
+
+
+def wait_ended(api: httpx.Client, run: str) -> None:
+    """Until the process of a suspended run is gone: Prefect removes its folder, in which the next one would start."""
+    asked = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
+    deadline = time.monotonic() + 120
+    while not any("exited cleanly" in log["message"] for log in api.post("/logs/filter", json=asked).json()):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    time.sleep(2)  # the folder goes just after that line
 
 
 def wait(api: httpx.Client, run: str, seconds: float, until: Collection[str] = FINAL) -> dict[str, Any]:
