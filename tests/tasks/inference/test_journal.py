@@ -1,9 +1,9 @@
 """The journal: nothing that was answered is asked for again, not even after a kill."""
 
-import os
 import signal
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -77,17 +77,19 @@ def test_failures_are_not_kept(tmp_path: Path):
         assert (client.usage.sent, client.usage.failed) == (2, 1)
 
 
+def _write(folder: Path, writer: int) -> None:
+    with open_journal(folder) as journal:
+        for number in range(200):
+            journal.add(f"key {number}", Completion(f"by {writer}", finished=True, tokens=1))
+
+
 def test_two_writers_at_once(tmp_path: Path):
-    pids = []
-    for writer in range(2):
-        pid = os.fork()
-        if not pid:
-            with open_journal(tmp_path) as journal:
-                for number in range(200):
-                    journal.add(f"key {number}", Completion(f"by {writer}", finished=True, tokens=1))
-            os._exit(0)
-        pids.append(pid)
-    assert all(os.waitpid(pid, 0)[1] == 0 for pid in pids)
+    writers = [get_context("spawn").Process(target=_write, args=(tmp_path, writer)) for writer in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
     with open_journal(tmp_path) as journal:
         assert len(journal.find([f"key {number}" for number in range(1000)])) == 200
 
