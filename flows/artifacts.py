@@ -13,8 +13,8 @@ from prefect.artifacts import (
 
 from storage.evidence import Comparison, Evidence
 from storage.lake import Lake
-from storage.registry import Decision
-from tasks.report import tables
+from storage.verdicts import Decision
+from tasks.report import judged, tables
 from tasks.report.pictures import pictures
 
 Rows = list[dict[str, Any]]
@@ -69,7 +69,7 @@ def mixture_rows(lake: Lake, batch: str) -> Rows:
 
 def comparison_rows(lake: Lake, batch: str) -> Rows:
     """A row per metric."""
-    return [_comparison_row(row) for row in tables.comparison(lake, batch)]
+    return [_comparison_row(row) for row in judged.comparison(lake, batch)]
 
 
 def funnel_text(lake: Lake, batch: str) -> str:
@@ -83,11 +83,11 @@ def funnel_text(lake: Lake, batch: str) -> str:
 
 def verdict_text(lake: Lake, batch: str) -> str:
     """The verdict in Markdown, with every reason."""
-    found = tables.verdict(lake, batch)
+    found = judged.verdict(lake, batch)
     if found is None:
         return "# No verdict\n\nNo stage had enough new rows to train on; the champion stays."
     reasons = "\n".join(f"- {reason}" for reason in found.reasons)
-    return f"# {tables.VERDICTS[found.verdict]}\n\n`{found.model}` against `{found.champion}`:\n\n{reasons}"
+    return f"# {judged.VERDICTS[found.verdict]}\n\n`{found.model}` against `{found.champion}`:\n\n{reasons}"
 
 
 def evidence_text(batch: str, decision: Decision) -> str:

@@ -24,7 +24,7 @@ from flows.terminal import (
     prepare_prefect,
     settings_of,
 )
-from storage import registry
+from storage import verdicts
 from storage.lake import Lake
 from tasks.collect.run import anything_new
 
@@ -46,7 +46,7 @@ def run(config: ConfigArgument, overrides: SetOption = None, *, verbose: bool = 
     settings = settings_of(config, overrides)
     lake = Lake(settings.lake)
     if not anything_new(lake, settings.collect) and not unfinished_batches(lake, settings):
-        champion = registry.champion(lake) or "none yet"
+        champion = verdicts.champion(lake) or "none yet"
         console.print(f"[bold]Nothing new[/] in {settings.lake}: trained nothing, wrote nothing. Champion: {champion}")
         return
     prepare_prefect(verbose=verbose)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.terminal import ConfigArgument, LakeArgument, SetOption, console, existing, prepare_prefect, settings_of
-from storage.registry import Decision
+from storage.verdicts import Decision
 
 serving = typer.Typer()
 ByOption = Annotated[str | None, typer.Option(help="Who decides, for the history; the user of this machine.")]

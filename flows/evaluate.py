@@ -7,7 +7,8 @@ from flows.promote import ask
 from flows.runs import Run, current
 from storage import registry
 from storage.lake import Lake, LakeError
-from storage.registry import Decision, Model
+from storage.registry import Model
+from storage.verdicts import Decision
 from tasks.evaluate.task import evaluate as score_models
 from tasks.promote.task import promote, roll_out
 

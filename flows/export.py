@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.runs import same_template
-from storage import registry
+from storage import registry, verdicts
 from storage.lake import Lake, LakeError
 from storage.trained import RESULT
 from tasks.export.check import Difference, difference
@@ -41,7 +41,7 @@ def export(
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise ExportError(f"No GGUF kind {', '.join(unknown)}; there are: {', '.join(KINDS)}.")
-    name = model_id or registry.champion(lake)
+    name = model_id or verdicts.champion(lake)
     if name is None:
         raise LakeError(f"{lake.uri} has no champion to export yet: `flywheel run CONFIG` makes one.")
     model = same_template(registry.get(lake, name))

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from storage.lake import Lake
-from storage.registry import champion
-from tasks.report import tables
+from storage.verdicts import champion
+from tasks.report import judged, tables
 
 NAME = "flywheel"
 Sample = tuple[tuple[str, ...], float]
@@ -35,7 +35,7 @@ def exposition(lake: Lake) -> bytes:
     runs = _runs(lake)
     show("run_started_seconds", "When the newest run began.", [], [((), at) for at in runs["start"]])
     show("run_finished_seconds", "When a run was last finished.", [], [((), at) for at in runs["finish"]])
-    verdicts = pl.Series([one.verdict for one in tables.verdicts(lake)], dtype=pl.String).value_counts()
+    verdicts = pl.Series([one.verdict for one in judged.verdicts(lake)], dtype=pl.String).value_counts()
     show("verdicts", "Verdicts so far.", ["verdict"], [((name,), count) for name, count in verdicts.iter_rows()])
     show("champion", "1 for the model that serves.", ["model"], [((name,), 1) for name in [champion(lake)] if name])
     if batch := _newest(lake):
@@ -49,7 +49,7 @@ def exposition(lake: Lake) -> bytes:
         show("training_loss", "Its loss at the end.", ["stage"], [((row.stage,), row.last) for row in trained])
         compared = [
             ((row.name, role), figure)
-            for row in tables.comparison(lake, batch)
+            for row in judged.comparison(lake, batch)
             for role, figure in (("champion", row.champion), ("challenger", row.challenger))
         ]
         show("evaluation", "A model's score by a metric.", ["metric", "model"], compared)

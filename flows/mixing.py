@@ -9,7 +9,7 @@ from typing import Any
 from configs.mistake import Mistake
 from configs.settings import Settings, StageSettings
 from flows.batches import collected_batches
-from storage import registry
+from storage import registry, verdicts
 from storage.lake import Lake, LakeError
 from tasks.lm.load import resolve
 from tasks.mix.forms import write_rows
@@ -40,7 +40,7 @@ def mixtures(lake: Lake, settings: Settings, stage: str | None = None, *, dry_ru
     stages = _stages(settings, stage)
     if not (batches := collected_batches(lake)):
         raise LakeError(f"Nothing was collected into {lake.uri} yet: `flywheel run CONFIG` does it.")
-    champion = registry.champion(lake)
+    champion = verdicts.champion(lake)
     model = registry.get(lake, champion).path if champion else str(resolve(settings.model_name_or_path))
     for name, of_stage in stages.items():
         if dry_run:
@@ -73,7 +73,7 @@ def export_mixture(lake: Lake, file: Path, form: str, mixture: str | None = None
         LakeError: no such mixture.
         FormError: see `tasks.mix.forms.write_rows`.
     """
-    champion = registry.champion(lake)
+    champion = verdicts.champion(lake)
     name = mixture or (registry.known(lake, champion).mixture if champion else None)
     if name is None:
         raise LakeError(f"The champion of {lake.uri} was trained on no mixture: name one; `flywheel mix` makes some.")

@@ -13,7 +13,7 @@ from flows.notify import notify, notify_end
 from flows.progress import progress_artifacts
 from flows.runs import base_model, check_models, current, finish
 from flows.train import train_stages
-from storage import registry
+from storage import verdicts
 from storage.lake import Lake
 from tasks.collect.task import collect
 from tasks.promote.rollout import tell_all
@@ -69,7 +69,7 @@ def _run(settings: Settings) -> RunResult:
     run = current(lake, settings, unfinished=True)
     if run is None:
         log.info("nothing new in %s: trained nothing, wrote nothing", settings.lake)
-        return RunResult(lake=settings.lake, champion=registry.champion(lake))
+        return RunResult(lake=settings.lake, champion=verdicts.champion(lake))
     curated = curate_batches(lake, run, settings)
     synthesize_batch(lake, run, curated, settings)
     challenger = train_stages(lake, run, settings)
@@ -84,6 +84,6 @@ def _run(settings: Settings) -> RunResult:
         batch=run.batch,
         challenger=challenger.id if challenger else None,
         verdict=decision.verdict if decision else None,
-        champion=registry.champion(lake),
+        champion=verdicts.champion(lake),
         report=page,
     )

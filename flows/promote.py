@@ -13,9 +13,9 @@ from pydantic import Field
 
 from configs.settings import Settings
 from flows.artifacts import evidence_text
-from storage import registry
+from storage import verdicts
 from storage.lake import Lake
-from storage.registry import Decision
+from storage.verdicts import Decision
 from tasks.promote import by_hand
 from tasks.promote.rollout import follow
 
@@ -47,7 +47,7 @@ def approve(settings: Settings, model: str) -> str:
         PromotionError: the model does not wait, or not any more.
     """
     lake = Lake(settings.lake)
-    waiting = registry.waiting(lake)
+    waiting = verdicts.waiting(lake)
     if model not in waiting:
         raise by_hand.PromotionError(f"{model} does not wait for approval; see `flywheel status {settings.lake}`.")
     batch, decision = waiting[model]
@@ -84,7 +84,7 @@ def promote(lake: Lake, settings: Settings, model: str, who: str, reason: str) -
 
 
 def rollback(lake: Lake, settings: Settings, who: str, reason: str, to: str | None) -> Decision:
-    """Let a former champion serve again, and tell the hooks; see `storage.registry.rollback`."""
-    decision = registry.rollback(lake, f"Rolled back by {who}: {reason}", to=to)
+    """Let a former champion serve again, and tell the hooks; see `storage.verdicts.rollback`."""
+    decision = verdicts.rollback(lake, f"Rolled back by {who}: {reason}", to=to)
     follow(lake, settings.serve, settings.promote.smoke)
     return decision

@@ -12,12 +12,13 @@ import polars as pl
 
 from configs.settings import Settings
 from flows.batches import collected_batches, settings_hash, unfinished_batches
-from storage import registry
+from storage import registry, verdicts
 from storage.lake import Lake, LakeError
 from storage.publish import publish
-from storage.registry import Decision, Model
+from storage.registry import Model
 from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
+from storage.verdicts import Decision
 from tasks.lm.embed import embedding_folder
 from tasks.lm.load import load_tokenizer, resolve
 from tasks.lm.named import with_template
@@ -62,13 +63,13 @@ def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run 
     if not batches:
         return None
     base, batch = base_model(lake, settings), batches[-1]
-    if registry.champion(lake) is None:
-        registry.decide(lake, Decision(base.id, None, "promote", ["The first model of this lake."]), batch="base")
+    if verdicts.champion(lake) is None:
+        verdicts.decide(lake, Decision(base.id, None, "promote", ["The first model of this lake."]), batch="base")
     started = lake.read("runs", batch=batch, step="start").collect()
     if started.height and started["settings_hash"][0] == settings_hash(settings):
         champion = started["champion"][0]
     else:
-        champion = registry.champion(lake)
+        champion = verdicts.champion(lake)
         row = _row(batch, "start", settings, champion)
         publish(lake, "runs", row, step="start", batch=batch, key=digest("start", settings_hash(settings)))
     model = same_template(registry.get(lake, champion))

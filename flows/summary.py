@@ -9,10 +9,10 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
 
-from storage import registry
+from storage import verdicts
 from storage.evidence import Comparison
 from storage.lake import Lake, LakeError
-from tasks.report import tables
+from tasks.report import judged, tables
 from tasks.report.page import write
 
 if TYPE_CHECKING:  # importing it takes seconds, which `flywheel status` need not wait for
@@ -36,7 +36,7 @@ def print_summary(console: Console, lake: Lake, batch: str, report: str | None) 
     print_funnel(console, lake, batch)
     if trainings := tables.losses(lake, batch):
         console.print(_losses_table(lake, batch, trainings))
-    if comparisons := tables.comparison(lake, batch):
+    if comparisons := judged.comparison(lake, batch):
         console.print(_comparison_table(comparisons))
     console.print(_verdict_panel(lake, batch))
     console.print(f"Report: [bold]{report}[/]", soft_wrap=True)
@@ -61,11 +61,11 @@ def print_status(console: Console, lake: Lake) -> None:
     for one in lake.status():
         table.add_row(one.name, f"{one.rows:,}", str(one.version), str(one.files), _size(one.size))
     console.print(table)
-    champion = registry.champion(lake)
+    champion = verdicts.champion(lake)
     console.print(f"\nChampion: [bold green]{champion or 'none yet'}[/]", _lineage(lake, champion))
-    for model in registry.waiting(lake):
+    for model in verdicts.waiting(lake):
         console.print(f'[cyan]{model} waits for approval:[/] flywheel promote CONFIG {model} "why"')
-    history = [verdict for verdict in tables.verdicts(lake) if verdict.primary]
+    history = [verdict for verdict in judged.verdicts(lake) if verdict.primary]
     if history:
         deltas = [verdict.primary.delta for verdict in history if verdict.primary]
         console.print(f"Better by, run after run: {sparkline(deltas)}  last {deltas[-1]:+.3f}")
@@ -206,7 +206,7 @@ def _comparison_table(comparisons: list[Comparison]) -> Table:
 
 
 def _verdict_panel(lake: Lake, batch: str) -> Panel:
-    found = tables.verdict(lake, batch)
+    found = judged.verdict(lake, batch)
     if found is None:
         return Panel("No stage had enough new rows to train on; the champion stays.", title="No verdict")
     reasons = Group(f"{found.model} against {found.champion}", *(f"- {reason}" for reason in found.reasons))

@@ -10,7 +10,7 @@ from rich.tree import Tree
 from configs.mistake import Mistake
 from storage.lake import Lake
 from storage.lineage import descent, mixtures_with, models_with
-from storage.registry import champion
+from storage.verdicts import champion
 from tasks.collect.batch import user_hash
 from tasks.collect.forget import Names
 

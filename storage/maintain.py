@@ -15,7 +15,7 @@ import polars as pl
 from deltalake.exceptions import CommitFailedError
 
 from configs.settings import MaintainSettings
-from storage import files, registry
+from storage import files, verdicts
 from storage.lake import Lake
 from storage.publish import writing
 from storage.rewrite import rewrite
@@ -137,7 +137,7 @@ def prune_models(lake: Lake, before: datetime, keep_champions: int) -> Counter[s
     Returns:
         Bytes freed, by model.
     """
-    needed = {*registry.served(lake)[-1 - keep_champions :], *registry.waiting(lake)}
+    needed = {*verdicts.served(lake)[-1 - keep_champions :], *verdicts.waiting(lake)}
     finished = lake.read("runs", step="finish").select(pl.col("batch").unique()).collect()["batch"]
     old = lake.read("models").filter(
         (pl.col("kind") == "lm") | pl.col("mixture").is_not_null(),

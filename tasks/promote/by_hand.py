@@ -6,9 +6,9 @@ from pathlib import Path
 
 from configs.mistake import Mistake
 from configs.settings import SmokePrompt
-from storage import registry
+from storage import registry, verdicts
 from storage.lake import Lake
-from storage.registry import Decision
+from storage.verdicts import Decision
 from tasks.promote import smoke
 
 BY_HAND = "hand-"
@@ -38,18 +38,18 @@ def approve(lake: Lake, model: str, who: str, reason: str, prompts: Sequence[Smo
         raise PromotionError(
             f"{model} is a {found.kind} model, and cannot answer anybody; `flywheel status` lists them."
         )
-    current = registry.champion(lake)
+    current = verdicts.champion(lake)
     if current == model:
         raise PromotionError(f"{model} is the champion already.")
     if faults := smoke.in_process(Path(found.path), prompts):
         raise PromotionError(f"{model} was not promoted. {' '.join(faults)}")
-    batch, waited = registry.waiting(lake).get(model, (_batch(), None))
+    batch, waited = verdicts.waiting(lake).get(model, (_batch(), None))
     if waited is not None:
         said = f"Approved by {who}: {reason}"
         decision = Decision(model, waited.champion, "promote", [said, *waited.reasons], waited.evidence)
     else:
         decision = Decision(model, current, "promote", [f"Promoted by hand by {who}: {reason}"])
-    registry.decide(lake, decision, batch=batch)
+    verdicts.decide(lake, decision, batch=batch)
     return decision
 
 
@@ -59,14 +59,14 @@ def decline(lake: Lake, model: str, who: str, reason: str) -> Decision:
     Raises:
         PromotionError: it does not wait.
     """
-    waiting = registry.waiting(lake)
+    waiting = verdicts.waiting(lake)
     if model not in waiting:
         names = ", ".join(waiting) or "none"
         raise PromotionError(f"{model} does not wait for approval; models that do: {names}.")
     batch, waited = waiting[model]
     reasons = [f"Declined by {who}: {reason}", *waited.reasons]
     decision = Decision(model, waited.champion, "decline", reasons, waited.evidence)
-    registry.decide(lake, decision, batch=batch)
+    verdicts.decide(lake, decision, batch=batch)
     return decision
 
 

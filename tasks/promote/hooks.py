@@ -19,7 +19,7 @@ import httpx
 
 from configs.settings import Hook
 from storage.evidence import Evidence
-from storage.registry import Decision
+from storage.verdicts import Decision
 
 TRIES = 3
 WAIT = 1.0  # seconds; doubles with every try

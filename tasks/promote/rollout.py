@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 
 from configs.settings import Hook, ServeSettings, SmokePrompt
-from storage import registry, rollouts
+from storage import registry, rollouts, verdicts
 from storage.lake import Lake
-from storage.registry import Decision
+from storage.verdicts import Decision
 from tasks.inference.template import template_fault
 from tasks.promote import hooks, smoke
 
@@ -35,7 +35,7 @@ def follow(lake: Lake, settings: ServeSettings, prompts: Sequence[SmokePrompt]) 
     Returns:
         The rollback, if there was one.
     """
-    move = registry.last_move(lake)
+    move = verdicts.last_move(lake)
     if move is None or move[1].champion is None:  # the first model of a lake replaces nobody
         return None
     decision_id, decision = move
@@ -53,7 +53,7 @@ def follow(lake: Lake, settings: ServeSettings, prompts: Sequence[SmokePrompt]) 
 def roll_back(lake: Lake, decision_id: str, model: str, faults: Sequence[str]) -> Decision | None:
     """Let the former champion serve again because the new one does not; None where the pointer moved on already."""
     rollouts.record(lake, decision_id, model, rollouts.SERVED, ok=False, said=" ".join(faults))
-    back = registry.withdraw(lake, decision_id, f"{model} does not work where it is served. {' '.join(faults)}")
+    back = verdicts.withdraw(lake, decision_id, f"{model} does not work where it is served. {' '.join(faults)}")
     if back is not None:
         log.error("promote: %s serves again instead of %s: %s", back.model, model, " ".join(faults))
     return back
@@ -61,13 +61,13 @@ def roll_back(lake: Lake, decision_id: str, model: str, faults: Sequence[str]) -
 
 def _rolled_back(lake: Lake, model: str) -> Decision | None:
     """The rollback of a champion by somebody else, such as `flywheel serve`, if it is the newest move."""
-    move = registry.last_move(lake)
+    move = verdicts.last_move(lake)
     return move[1] if move and move[1].verdict == "rollback" and move[1].champion == model else None
 
 
 def tell_all(lake: Lake, wanted: Sequence[Hook]) -> None:
     """Tell the hooks of the newest move that do not know of it; one that fails is noted, and told by the next run."""
-    move = registry.last_move(lake)
+    move = verdicts.last_move(lake)
     if move is None or move[1].champion is None or not wanted:
         return
     decision_id, decision = move
@@ -98,7 +98,7 @@ def _served(
     deadline = time.monotonic() + settings.start_timeout
     said = ""
     while time.monotonic() < deadline:
-        if registry.champion(lake) != model:
+        if verdicts.champion(lake) != model:
             return []
         try:
             if model in _names(url, key):

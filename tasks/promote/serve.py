@@ -19,7 +19,7 @@ import uvicorn
 
 from configs.mistake import Mistake
 from configs.settings import ServeSettings, Settings, SmokePrompt
-from storage import registry, rollouts
+from storage import registry, rollouts, verdicts
 from storage.lake import Lake
 from tasks.inference.engine import EngineError
 from tasks.inference.listen import address, is_loopback, listening
@@ -117,7 +117,7 @@ class Keeper:
         Raises:
             EngineError: it cannot be loaded, and was not rolled back.
         """
-        move = registry.last_move(self.lake)
+        move = verdicts.last_move(self.lake)
         if move is None:
             return
         decision_id, model = move[0], move[1].model
@@ -195,7 +195,7 @@ def command(settings: ServeSettings, folder: Path, name: str) -> list[str]:
 
 
 def _check(lake: Lake, settings: ServeSettings, host: str, key: str | None) -> None:
-    if registry.champion(lake) is None:
+    if verdicts.champion(lake) is None:
         raise ServeError(f"{lake.uri} has no champion to serve yet: `flywheel run CONFIG` makes one.")
     if not settings.command and not Path(settings.vllm_python).exists():
         raise ServeError(

@@ -12,8 +12,9 @@ from configs.settings import PromoteSettings, SelectSettings, ServeSettings
 from storage.erasures import state
 from storage.evidence import Evidence
 from storage.lake import Lake
-from storage.registry import Decision, Model, decide, first, promotions
+from storage.registry import Model, first
 from storage.snapshot import Snapshot
+from storage.verdicts import Decision, decide, promotions
 from tasks.promote.by_hand import BY_HAND
 from tasks.promote.evidence import Contest, agreement, gather, metrics
 from tasks.promote.gate import judge, spent

@@ -6,7 +6,7 @@ from typing import Any
 from storage.evidence import Comparison
 from storage.lake import Lake
 from storage.registry import Model, known
-from tasks.report import tables
+from tasks.report import judged, tables
 
 LORA = ("finetuning_type", "learning_rate", "num_train_epochs", "max_steps", "lora_r", "lora_alpha", "beta", "seed")
 """The settings of a training that a reader asks for."""
@@ -23,7 +23,7 @@ def model_card(lake: Lake, model_id: str) -> str:
         LakeError: no such model.
     """
     model = known(lake, model_id)
-    verdicts = [found for found in tables.verdicts(lake) if found.model == model_id]
+    verdicts = [found for found in judged.verdicts(lake) if found.model == model_id]
     parts = [
         f"---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags: [flywheel, {model.stage}]\n---",
         f"# {model_id}",
@@ -72,7 +72,7 @@ def _training(model: Model) -> list[str]:
     return ["## Training", _table(["setting", "value"], settings), words]
 
 
-def _judged(verdict: tables.Verdict) -> str:
+def _judged(verdict: judged.Verdict) -> str:
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
     head = (
         f"**{verdict.verdict}** against `{verdict.champion}` on batch {verdict.batch}, {verdict.decided_at:%Y-%m-%d}:"

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from storage.lake import Lake
-from tasks.report import tables
+from tasks.report import judged, tables
 
 NOTABLE = 0.25
 """Relative change from which on a figure stands out; nights differ by a tenth for no reason."""
@@ -82,7 +82,7 @@ def _figures(lake: Lake, batch: str) -> dict[tuple[str, str], float]:
         found[f"{row.stage.upper()}: rows", "count"] = row.rows
         found[f"{row.stage.upper()}: tokens", "count"] = row.tokens
         found[f"{row.stage.upper()}: loss at the end", "figure"] = row.last
-    if (verdict := tables.verdict(lake, batch)) is not None and verdict.primary is not None:
+    if (verdict := judged.verdict(lake, batch)) is not None and verdict.primary is not None:
         found["Champion, on its held-out items", "figure"] = verdict.primary.champion
         found["Challenger", "figure"] = verdict.primary.challenger
     return found

@@ -9,13 +9,14 @@ import polars as pl
 from markupsafe import Markup
 
 from storage.lake import Lake
-from storage.registry import champion
-from tasks.report import charts, descent, tables
+from storage.verdicts import champion
+from tasks.report import charts, descent, judged, tables
 from tasks.report.changes import changes
 from tasks.report.insight import SAMPLE, Insight, insight
+from tasks.report.judged import Verdict
 from tasks.report.map import topic_map
 from tasks.report.selection import CHOICES, selections
-from tasks.report.tables import FunnelRow, LossRow, Verdict
+from tasks.report.tables import FunnelRow, LossRow
 
 SHOWN = 12
 """Most kinds of personal data, and verdicts."""
@@ -44,14 +45,14 @@ class Tile:
 def content(lake: Lake, batch: str) -> dict[str, Any]:
     """Everything that the template names."""
     funnel, losses = tables.funnel(lake, batch), tables.losses(lake, batch)
-    verdict, history = tables.verdict(lake, batch), tables.verdicts(lake)
+    verdict, history = judged.verdict(lake, batch), judged.verdicts(lake)
     duplicates = lake.read("duplicates", batch=batch).select("reason", "similarity").collect()
     mixture, models = tables.mixture(lake, batch), descent.nodes(lake)
     return {
         "batch": batch,
         "champion": champion(lake),
         "verdict": verdict,
-        "verdicts": tables.VERDICTS,
+        "verdicts": judged.VERDICTS,
         "tiles": [*_collected(lake, batch, funnel), *_trained(losses), *_better(verdict)],
         "funnel": funnel,
         "widest": max((row.rows_in for row in funnel), default=0) or 1,
@@ -67,7 +68,7 @@ def content(lake: Lake, batch: str) -> dict[str, Any]:
         "descent": descent.graph(models) if models else None,
         "earlier": lake.read("models").filter(kind="lm").select(pl.len()).collect().item() - len(models),
         "changes": changes(lake, batch),
-        "rollout": tables.rollout(lake, verdict) if verdict else [],
+        "rollout": judged.rollout(lake, verdict) if verdict else [],
         "selections": selections(lake, batch),
         "choices": CHOICES.values(),
         **_insight(insight(lake, batch)),

@@ -7,7 +7,7 @@ import polars as pl
 from markupsafe import Markup
 
 from storage.lake import Lake
-from storage.registry import champion, promotions
+from storage.verdicts import champion, promotions
 from tasks.report.charts import svg
 
 MOST = 24

@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from storage.lake import Lake
-from tasks.report import charts, content, tables
+from tasks.report import charts, content, judged, tables
 from tasks.report.page import change, title
 
 HEAD, GAP, MARGIN = 24, 28, 16  # of the words above a chart, between charts, and round all of them
@@ -75,12 +75,12 @@ def _losses(lake: Lake, batch: str) -> list[Chart]:
 
 
 def _comparison(lake: Lake, batch: str) -> list[Chart]:
-    rows = tables.comparison(lake, batch)
+    rows = judged.comparison(lake, batch)
     return [Chart(f"{title(row.name)}: {change(row)}", charts.interval(row), 360, 34) for row in rows]
 
 
 def _trend(lake: Lake) -> list[Chart]:
-    drawn = content.trend(tables.verdicts(lake))
+    drawn = content.trend(judged.verdicts(lake))
     return [Chart("Nats per token on endorsed answers", drawn, WIDE, WIDE * 0.218)] if drawn else []
 
 

@@ -4,17 +4,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from storage import files, rollouts
-from storage.evidence import Comparison, Evidence, Sample
+from storage import files
 from storage.lake import Lake
-from storage.registry import champion, promotions
 from storage.trained import RESULT
 from storage.trained import samples as samples_of
+from storage.verdicts import champion
 
 STEPS: Mapping[str, str] = {
     "collect": "Collected",
@@ -41,15 +39,6 @@ STEPS: Mapping[str, str] = {
 """Every step that keeps books, in the order of the pipeline, and what it is called."""
 GOES_ON = ("interactions", "kept", "scrubbed", "curated", "train", "mixed", "scored")
 """What the steps call the rows that the next step gets."""
-VERDICTS: Mapping[str, str] = {
-    "promote": "Promoted",
-    "wait": "Waits for approval",
-    "hold": "Held back",
-    "reject": "Rejected",
-    "decline": "Declined",
-    "rollback": "Rolled back",
-}
-"""Every verdict, and what it is called."""
 ENTITY = "entity:"
 """How the scrub step's facts about a type of personal data begin."""
 RECHECK = "recheck_"
@@ -104,25 +93,6 @@ class LossRow:
     seconds: float
     left_out: Mapping[str, int]  # rows by reason
     samples: tuple[str, ...]  # rows as the model read them, trained parts in « »
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate decided, and why."""
-
-    id: str
-    batch: str
-    model: str
-    champion: str | None  # before the verdict
-    verdict: str  # one of `VERDICTS`
-    reasons: tuple[str, ...]
-    evidence: Evidence
-    decided_at: datetime
-
-    @property
-    def primary(self) -> Comparison | None:
-        """The comparison that decides."""
-        return self.evidence.primary
 
 
 @dataclass(frozen=True)
@@ -181,33 +151,6 @@ def manifests(lake: Lake, batch: str) -> list[dict[str, Any]]:
 def losses(lake: Lake, batch: str) -> list[LossRow]:
     """The trainings of a batch, in order."""
     return [_loss_row(row, json.loads(row["metrics"]), _shown(lake, row["path"])) for row in _trained(lake, batch)]
-
-
-def verdict(lake: Lake, batch: str) -> Verdict | None:
-    """The newest verdict of a batch; None where nothing was decided."""
-    return next((found for found in reversed(verdicts(lake)) if found.batch == batch), None)
-
-
-def verdicts(lake: Lake) -> list[Verdict]:
-    """All verdicts on challengers, and rollbacks, oldest first."""
-    return [_verdict(row) for row in promotions(lake).iter_rows(named=True) if row["champion"] is not None]
-
-
-def rollout(lake: Lake, found: Verdict) -> list[dict[str, Any]]:
-    """What followed a verdict, oldest first: `what` was done, whether that went well, and what was said."""
-    return list(rollouts.facts(lake, found.id).select("what", "ok", "said").iter_rows(named=True))
-
-
-def comparison(lake: Lake, batch: str) -> list[Comparison]:
-    """Champion against challenger by each metric; empty where nothing was decided."""
-    found = verdict(lake, batch)
-    return list(found.evidence.metrics) if found else []
-
-
-def samples(lake: Lake, batch: str) -> list[Sample]:
-    """Answers of champion and challenger to the same held-out prompts."""
-    found = verdict(lake, batch)
-    return list(found.evidence.samples) if found else []
 
 
 def lineage(lake: Lake, model: str | None = None) -> list[LineageRow]:
@@ -286,17 +229,4 @@ def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any], shown: tuple[s
         seconds=float(metrics.get("seconds", 0.0)),
         left_out=dict(metrics.get("left_out", {})),
         samples=shown,
-    )
-
-
-def _verdict(row: Mapping[str, Any]) -> Verdict:
-    return Verdict(
-        id=row["id"],
-        batch=row["batch"],
-        model=row["model"],
-        champion=row["champion"],
-        verdict=row["verdict"],
-        reasons=tuple(row["reasons"]),
-        evidence=Evidence.from_dict(json.loads(row["evidence"])),
-        decided_at=row["decided_at"],
     )

@@ -17,7 +17,7 @@ from flows.nightly import flywheel
 from flows.trace import as_tree, trace
 from storage.lake import Lake
 from storage.maintain import maintain
-from storage.registry import champion
+from storage.verdicts import champion
 from tasks.inference.journal import open_journal
 from tasks.lm.generate import Completion
 from tests.e2e.marker import places_with

@@ -17,7 +17,8 @@ from flows.guard import GPU, SILENCE_SECONDS, guard
 from flows.laptop import laptop
 from flows.promote import ask
 from storage.lake import Lake
-from storage.registry import Decision, Model, champion, decide, promotions, register
+from storage.registry import Model, register
+from storage.verdicts import Decision, champion, decide, promotions
 from tests.flows.small import small_settings
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})

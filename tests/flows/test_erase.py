@@ -19,8 +19,9 @@ from storage.evidence import Evidence, Sample
 from storage.lake import Lake
 from storage.lineage import Kind
 from storage.maintain import maintain
-from storage.registry import Decision, Model, decide, promotions, register
+from storage.registry import Model, register
 from storage.rewrite import drop
+from storage.verdicts import Decision, decide, promotions
 from tasks.collect.run import collect_new
 from tasks.report.page import write as write_report
 from tests.e2e.marker import places_with

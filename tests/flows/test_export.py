@@ -6,7 +6,8 @@ import pytest
 
 from flows.export import export
 from storage.lake import Lake, LakeError
-from storage.registry import Decision, Model, decide, register
+from storage.registry import Model, register
+from storage.verdicts import Decision, decide
 from tasks.export.gguf import ExportError
 from tasks.lm.load import load
 from tasks.lm.named import with_template

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from flows.metrics import exposition, server
 from storage.lake import Lake
 from storage.publish import Books, publish
-from storage.registry import Decision, decide
+from storage.verdicts import Decision, decide
 from tests.rows import write
 
 STARTED = datetime(2026, 3, 1, 2, tzinfo=UTC)

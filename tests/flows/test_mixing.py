@@ -9,7 +9,8 @@ from typer.testing import CliRunner, Result
 from configs.mistake import Mistake
 from flows import cli
 from storage.lake import Lake, LakeError
-from storage.registry import Decision, Model, decide, register
+from storage.registry import Model, register
+from storage.verdicts import Decision, decide
 from tests.rows import write
 from tests.tasks.mix.test_mix import BATCH, curate, talk
 from tests.tiny_model import make_tiny_model

@@ -15,9 +15,9 @@ from flows.nightly import flywheel
 from flows.remote import run_elsewhere
 from flows.runs import current
 from flows.train import FLOWS, first_parent, train_sft, train_stages
-from storage import registry
+from storage import registry, verdicts
 from storage.lake import Lake, LakeError
-from storage.registry import Decision
+from storage.verdicts import Decision
 from tasks.train.job import TrainingError
 from tests.flows.small import small_settings
 
@@ -48,7 +48,7 @@ def test_a_stage_stands_alone_and_is_not_trained_twice(curated: Settings, sft: s
     assert train_sft(curated) == sft
     assert train_sft(curated, mixture=model.mixture) == sft
     assert registry.models(lake).filter(stage="sft").height == 1
-    assert registry.champion(lake) == model.parent  # it promotes nothing
+    assert verdicts.champion(lake) == model.parent  # it promotes nothing
     with get_client(sync_client=True) as client:
         shown = client.read_artifacts(
             artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["training-sft"])),
@@ -70,8 +70,8 @@ def test_a_stage_without_anything_new_is_skipped_with_the_reason(
 
 def test_the_chain_starts_from_the_champion_or_from_the_base(curated: Settings, sft: str) -> None:
     lake = Lake(curated.lake)
-    base = registry.champion(lake)
-    registry.decide(lake, Decision(sft, base, "promote", ["A test."]), batch="test")
+    base = verdicts.champion(lake)
+    verdicts.decide(lake, Decision(sft, base, "promote", ["A test."]), batch="test")
     later = curated.promote.model_copy(update={"resamples": curated.promote.resamples + 1})  # makes it another run
     champions = {}
     for start in ("champion", "base"):
@@ -79,7 +79,7 @@ def test_the_chain_starts_from_the_champion_or_from_the_base(curated: Settings, 
         run = current(lake, settings)
         assert run is not None
         champions[start] = (run.champion.id, first_parent(run, settings).id, train_stages(lake, run, settings))
-    registry.rollback(lake, "The test is over.")
+    verdicts.rollback(lake, "The test is over.")
     # from the champion there is nothing new to learn; from the base comes what serves already
     assert champions == {"champion": (sft, sft, None), "base": (sft, base, None)}
 

@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 
 from configs.settings import MaintainSettings
-from storage import registry
+from storage import verdicts
 from storage.lake import Lake, LakeError
 from storage.maintain import compact, empty_text, expired, is_emptied, maintain, prune_models, vacuum
 from storage.publish import publish
-from storage.registry import Decision, Model, decide, register
+from storage.registry import Model, register
 from storage.snapshot import digest
 from storage.tables import TABLES
+from storage.verdicts import Decision, decide
 from tests.e2e.marker import places_with
 from tests.rows import write
 
@@ -162,5 +163,5 @@ def test_weights_that_nobody_needs_go(lake: Lake, tmp_path: Path) -> None:
     assert {folder.name for folder in Path(lake.path("models")).iterdir()} == {"two", "three"}
     assert tmp_path.exists()
     with pytest.raises(LakeError, match=r"weights of one were removed by `flywheel maintain`"):
-        registry.rollback(lake, "It was better.", to="one")
-    assert registry.champion(lake) == "three"
+        verdicts.rollback(lake, "It was better.", to="one")
+    assert verdicts.champion(lake) == "three"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from storage.lake import Lake, LakeError
-from storage.registry import Decision, Model, champion, decide, find, promotions, register, rollback
+from storage.registry import Model, find, register
+from storage.verdicts import Decision, champion, decide, promotions, rollback
 
 
 @pytest.fixture

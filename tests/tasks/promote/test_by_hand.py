@@ -9,7 +9,8 @@ import pytest
 from configs.settings import MaintainSettings, SmokePrompt
 from storage.lake import Lake, LakeError
 from storage.maintain import maintain
-from storage.registry import Decision, Model, champion, decide, promotions, register, rollback, waiting
+from storage.registry import Model, register
+from storage.verdicts import Decision, champion, decide, promotions, rollback, waiting
 from tasks.promote.by_hand import PromotionError, approve, decline
 from tests.tiny_model import make_tiny_model
 

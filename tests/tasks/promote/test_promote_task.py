@@ -13,8 +13,9 @@ from configs.settings import PromoteSettings, SelectSettings
 from storage.evidence import Evidence
 from storage.lake import Lake, LakeError
 from storage.publish import publish
-from storage.registry import Decision, Model, champion, decide, promotions, register
+from storage.registry import Model, register
 from storage.snapshot import Snapshot
+from storage.verdicts import Decision, champion, decide, promotions
 from tasks.promote.by_hand import BY_HAND
 from tasks.promote.task import judged_until, promote
 from tests.rows import write

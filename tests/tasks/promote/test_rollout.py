@@ -19,7 +19,8 @@ import pytest
 from configs.settings import Hook, ServeSettings, SmokePrompt
 from storage import rollouts
 from storage.lake import Lake
-from storage.registry import Decision, Model, champion, decide, last_move, register, withdraw
+from storage.registry import Model, register
+from storage.verdicts import Decision, champion, decide, last_move, withdraw
 from tasks.promote import hooks
 from tasks.promote.rollout import follow
 from tests.tasks.promote.openai_server import served
@@ -161,23 +162,23 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from configs.settings import ServeSettings, SmokePrompt
-from storage import rollouts
+from storage import rollouts, verdicts
 from storage.lake import Lake
-from storage.registry import Decision, decide
+from storage.verdicts import Decision, decide
 from tasks.promote import hooks, rollout, smoke
 uri, place, given = sys.argv[1:]
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 spots = {
-    "before the pointer": (rollout.registry, "decide"),
+    "before the pointer": (rollout.verdicts, "decide"),
     "before the hook": (hooks, "tell"),
     "before the hook is noted": (rollouts, "record"),
     "before the served model is asked": (smoke, "over_http"),
-    "before the pointer goes back": (rollout.registry, "withdraw"),
+    "before the pointer goes back": (rollout.verdicts, "withdraw"),
 }
 setattr(*spots[place], die)
 lake = Lake(uri)
-rollout.registry.decide(lake, Decision("new", "old", "promote", ["Better."]), batch="2")
+rollout.verdicts.decide(lake, Decision("new", "old", "promote", ["Better."]), batch="2")
 prompts = [SmokePrompt(prompt="Hello!", expect="(?i)hello")]
 rollout.follow(lake, ServeSettings.model_validate_json(given), prompts)
 """

@@ -19,7 +19,8 @@ from fastapi.testclient import TestClient
 from configs.settings import ServeSettings, Settings, SmokePrompt
 from storage import rollouts
 from storage.lake import Lake
-from storage.registry import Decision, Model, champion, decide, last_move, promotions, register
+from storage.registry import Model, register
+from storage.verdicts import Decision, champion, decide, last_move, promotions
 from tasks.inference.engine import EngineError
 from tasks.inference.listen import ListenError
 from tasks.promote.front import Front, application
@@ -196,7 +197,7 @@ def processes() -> list[str]:
 KILLED = """
 import os, signal, sys
 from configs.settings import ServeSettings, SmokePrompt
-from storage import registry, rollouts
+from storage import rollouts, verdicts
 from storage.lake import Lake
 from tasks.promote import serve, smoke
 from tasks.promote.front import Front
@@ -208,7 +209,7 @@ spots = {
     "before it is asked": (smoke, "over_http"),
     "before requests go there": (serve.Keeper, "_switch"),
     "before it is noted": (rollouts, "record"),
-    "before the pointer goes back": (registry, "withdraw"),
+    "before the pointer goes back": (verdicts, "withdraw"),
     "before the hooks are told": (serve, "tell_all"),
 }
 setattr(*spots[place], die)

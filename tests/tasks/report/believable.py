@@ -10,8 +10,9 @@ from storage import rollouts
 from storage.evidence import Comparison, Evidence, Sample
 from storage.lake import Lake
 from storage.publish import Books, conform, publish
-from storage.registry import Decision, Model, decide, last_move, register
+from storage.registry import Model, register
 from storage.trained import RESULT
+from storage.verdicts import Decision, decide, last_move
 
 BATCHES = ("0001-aaaaaaaa", "0002-bbbbbbbb", "0003-cccccccc")
 SELECT = {

@@ -12,8 +12,9 @@ import pytest
 from storage.evidence import Comparison
 from storage.lake import Lake
 from storage.publish import publish
-from storage.registry import Decision, Model, decide, register
-from tasks.report import charts, descent, tables
+from storage.registry import Model, register
+from storage.verdicts import Decision, decide
+from tasks.report import charts, descent, judged, tables
 from tasks.report.card import model_card
 from tasks.report.changes import changes
 from tasks.report.insight import insight, vendi, wilson
@@ -60,10 +61,10 @@ def test_losses_mixtures_and_verdict_of_a_batch(lake: Lake) -> None:
         "synthetic": 5_000,
         "general": 5_000,
     }
-    found = tables.verdict(lake, BATCHES[1])
+    found = judged.verdict(lake, BATCHES[1])
     assert found is not None
     assert (found.verdict, found.champion) == ("reject", "dpo-0001")
-    assert tables.comparison(lake, BATCHES[1])[0].name == "holdout_loss"
+    assert judged.comparison(lake, BATCHES[1])[0].name == "holdout_loss"
 
 
 def test_a_training_shows_what_it_read_and_what_it_left_out(page: str) -> None:

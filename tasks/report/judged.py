@@ -1,0 +1,75 @@
+"""What the gate decided about a challenger, and what followed; for the report, the terminal and Prefect's artifacts."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from storage import rollouts
+from storage.evidence import Comparison, Evidence
+from storage.lake import Lake
+from storage.verdicts import promotions
+
+VERDICTS: Mapping[str, str] = {
+    "promote": "Promoted",
+    "wait": "Waits for approval",
+    "hold": "Held back",
+    "reject": "Rejected",
+    "decline": "Declined",
+    "rollback": "Rolled back",
+}
+"""Every verdict, and what it is called."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided, and why."""
+
+    id: str
+    batch: str
+    model: str
+    champion: str | None  # before the verdict
+    verdict: str  # one of `VERDICTS`
+    reasons: tuple[str, ...]
+    evidence: Evidence
+    decided_at: datetime
+
+    @property
+    def primary(self) -> Comparison | None:
+        """The comparison that decides."""
+        return self.evidence.primary
+
+
+def verdict(lake: Lake, batch: str) -> Verdict | None:
+    """The newest verdict of a batch; None where nothing was decided."""
+    return next((found for found in reversed(verdicts(lake)) if found.batch == batch), None)
+
+
+def verdicts(lake: Lake) -> list[Verdict]:
+    """All verdicts on challengers, and rollbacks, oldest first."""
+    return [_verdict(row) for row in promotions(lake).iter_rows(named=True) if row["champion"] is not None]
+
+
+def rollout(lake: Lake, found: Verdict) -> list[dict[str, Any]]:
+    """What followed a verdict, oldest first: `what` was done, whether that went well, and what was said."""
+    return list(rollouts.facts(lake, found.id).select("what", "ok", "said").iter_rows(named=True))
+
+
+def comparison(lake: Lake, batch: str) -> list[Comparison]:
+    """Champion against challenger by each metric; empty where nothing was decided."""
+    found = verdict(lake, batch)
+    return list(found.evidence.metrics) if found else []
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        id=row["id"],
+        batch=row["batch"],
+        model=row["model"],
+        champion=row["champion"],
+        verdict=row["verdict"],
+        reasons=tuple(row["reasons"]),
+        evidence=Evidence.from_dict(json.loads(row["evidence"])),
+        decided_at=row["decided_at"],
+    )
