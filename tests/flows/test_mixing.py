@@ -12,7 +12,7 @@ from storage.lake import Lake, LakeError
 from storage.registry import Model, register
 from storage.verdicts import Decision, decide
 from tests.rows import write
-from tests.tasks.mix.test_mix import BATCH, curate, talk
+from tests.tasks.mix.lakes import BATCH, curate, talk
 from tests.tiny_model import make_tiny_model
 
 

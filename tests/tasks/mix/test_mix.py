@@ -1,15 +1,13 @@
 """Mixing: rules, shares, views, the manifest and what is skipped."""
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from configs.mixing import RECIPE, MixSettings, MixSource
-from configs.settings import SelectSettings, StageSettings
+from configs.mixing import MixSource
+from configs.settings import SelectSettings
 from storage import erasures
 from storage.lake import Lake
 from storage.publish import publish
@@ -18,73 +16,19 @@ from storage.rewrite import drop
 from storage.snapshot import digest
 from tasks.mix import task as mixing
 from tasks.mix.mixture import Mixed, make_mixture
-from tasks.mix.task import Mixture, mix
-from tasks.text.sealed import sealed_rows
-from tests.tiny_model import make_tiny_model
-
-BATCH = "0001-aaaaaaaa"
-SEALED = "Where is the parcel that left your house on Monday, please?"
-OPEN = SelectSettings(perplexity_quantiles=(0, 1), max_template_share=1)
-GENERAL, SYNTHETIC, USER, PREFERENCES = RECIPE
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_tiny_model(tmp_path_factory.mktemp("model")))
-
-
-def talk(name: str, question: str = "", answer: str = "", **columns: Any) -> dict[str, Any]:
-    turns = [
-        {"role": "user", "content": question or f"How do I change order number {name}, please?"},
-        {"role": "assistant", "content": answer or f"You change order {name} in your account, under orders."},
-    ]
-    return {
-        "id": name,
-        "kind": "conversation",
-        "source": "app",
-        "occurred_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "messages": turns,
-        "language": "en",
-        "domain": "product",
-        "origin": "user",
-        "split": "train",
-        "chars": 100,
-        "repetition": 0.0,
-        "symbol_share": 0.0,
-        "refusal": False,
-    } | columns
-
-
-def curate(lake: Lake, rows: list[dict[str, Any]], batch: str = BATCH) -> None:
-    frame = pl.DataFrame(rows, infer_schema_length=None)
-    publish(lake, "curated", frame, step="score", batch=batch, key=digest(batch))
-    publish(lake, "sealed", sealed_rows(frame, lake.secret()), step="score", batch=batch, key=digest(batch))
-
-
-def prefer(lake: Lake, rows: list[dict[str, Any]]) -> None:
-    frame = pl.DataFrame([{"split": "train"} | row for row in rows], infer_schema_length=None)
-    publish(lake, "preferences", frame, step="prefer", batch=BATCH, key=digest("prefer"))
-
-
-def run(lake: Lake, model: str, stage: str = "sft", batch: str = BATCH, seed: int = 1, **settings: Any) -> Mixture:
-    wanted = MixSettings(**({"select": OPEN, "min_rows": 1} | settings))
-    return mix.fn(lake, stage, batch, wanted, StageSettings(max_length=256), model, seed)
-
-
-def rows_of(lake: Lake, mixture: Mixture) -> pl.DataFrame:
-    assert mixture.snapshot is not None
-    return lake.scan(mixture.snapshot).sort("id").collect()
-
-
-def manifest_of(lake: Lake, mixture: Mixture) -> dict[str, Any]:
-    assert mixture.snapshot is not None
-    found: dict[str, Any] = json.loads(lake.read("manifests", batch=mixture.snapshot.batch).collect()["manifest"][0])
-    return found
-
-
-def books_of(lake: Lake, stage: str = "sft") -> dict[str, float]:
-    books = lake.read("books", batch=BATCH, step=f"mix_{stage}").filter(pl.col("kind") == "out").collect()
-    return dict(zip(books["name"], books["value"], strict=True))
+from tests.tasks.mix.lakes import (
+    BATCH,
+    GENERAL,
+    SEALED,
+    USER,
+    books_of,
+    curate,
+    manifest_of,
+    prefer,
+    rows_of,
+    run,
+    talk,
+)
 
 
 def test_every_rule_leaves_its_rows_out_and_the_books_say_so(tmp_path: Path, model: str) -> None:
@@ -208,129 +152,6 @@ def test_the_same_rows_are_the_same_mixture_and_another_seed_is_another_sample(t
     other = run(one, model, max_rows=20, seed=2)
     assert other.snapshot
     assert other.snapshot.batch != mixtures[0].snapshot.batch  # type: ignore[union-attr]
-
-
-def test_documents_and_general_conversations_are_text_for_pretraining(tmp_path: Path, model: str) -> None:
-    lake = Lake(str(tmp_path))
-    page = {"role": "document", "content": "Our printer has two trays. " * 30}
-    curate(lake, [talk("page", kind="document", messages=[page]), talk("chat"), talk("g", domain="general")])
-    mixture = run(lake, model, stage="cpt", sources=(GENERAL.model_copy(update={"weight": 0.5}), USER))
-    rows = rows_of(lake, mixture)
-    assert rows["id"].to_list() == ["g", "page"]
-    assert rows["text"][0].startswith("<|im_start|>user\n")
-    assert rows["text"][1] == page["content"]
-    assert rows["trained_tokens"][1] < rows["tokens"][1]
-
-
-def test_pairs_keep_prompt_chosen_and_rejected(tmp_path: Path, model: str) -> None:
-    lake = Lake(str(tmp_path))
-    prompt = [{"role": "user", "content": "Which plan is the right one?"}]
-    pair = {
-        "kind": "pair",
-        "origin": "edit",
-        "target_id": "t",
-        "prompt": prompt,
-        "chosen": "Team.",
-        "rejected": "None.",
-    }
-    prefer(
-        lake,
-        [
-            pair | {"id": "1"},
-            pair | {"id": "2"},
-            pair | {"id": "3", "rejected": "Team."},
-            pair | {"id": "4", "chosen": " "},
-            pair | {"id": "5", "chosen": "Basic.", "split": "holdout"},
-            {"id": "6", "kind": "label", "origin": "thumb", "target_id": "t", "label": True, "chosen": "Team."},
-            pair | {"id": "7", "origin": "best_of_n", "chosen": "Small."},
-        ],
-    )
-    rows = rows_of(lake, run(lake, model, stage="dpo"))
-    assert rows["id"].to_list() == ["1", "7"]
-    assert rows["chosen"][0][0]["content"] == "Team."
-    assert rows["rejected"][0][0] == rows["rejected"][1][0]
-    assert books_of(lake, "dpo") == {"mixed": 2, "repeated": 1, "no_difference": 1, "no_answer": 1}
-
-
-def test_thumbs_become_liked_and_disliked_answers(tmp_path: Path, model: str) -> None:
-    lake = Lake(str(tmp_path))
-    prompt = [{"role": "user", "content": "Which plan is the right one?"}]
-    thumb = {"kind": "label", "origin": "thumb", "target_id": "t", "prompt": prompt, "chosen": "Team.", "label": True}
-    prefer(
-        lake,
-        [
-            thumb | {"id": "1"},
-            thumb | {"id": "2"},
-            thumb | {"id": "3", "chosen": "None.", "label": False},
-            thumb | {"id": "4", "chosen": "Some."},
-            thumb | {"id": "5", "chosen": "Some.", "label": False},
-            thumb | {"id": "6", "split": "holdout"},
-        ],
-    )
-    rows = rows_of(lake, run(lake, model, stage="kto"))
-    assert rows["id"].to_list() == ["1", "3"]
-    assert rows["chosen"].to_list()[0][0]["content"] == "Team."
-    assert rows["rejected"].to_list()[1][0]["content"] == "None."
-    assert rows["rejected"][0] is None
-    assert books_of(lake, "kto") == {"mixed": 2, "repeated": 1, "contradicted": 2}
-
-
-@pytest.mark.parametrize("stage", ["orpo", "reward"])
-def test_every_stage_that_compares_reads_pairs(tmp_path: Path, model: str, stage: str) -> None:
-    lake = Lake(str(tmp_path))
-    prompt = [{"role": "user", "content": "Which plan is the right one?"}]
-    pair = {"kind": "pair", "origin": "edit", "target_id": "t", "prompt": prompt, "chosen": "Team.", "rejected": "No."}
-    prefer(lake, [pair | {"id": "1"}, pair | {"id": "2", "split": "holdout"}])
-    rows = rows_of(lake, run(lake, model, stage=stage))
-    assert [turns[0]["content"] for turns in (rows["chosen"][0], rows["rejected"][0])] == ["Team.", "No."]
-    assert set(rows["stage"]) == {stage}
-
-
-def test_the_answers_of_a_teacher_are_those_of_fine_tuning(tmp_path: Path, model: str) -> None:
-    lake = Lake(str(tmp_path))
-    curate(lake, [talk("a"), talk("refuses", refusal=True)])
-    taught, tuned = (rows_of(lake, run(lake, model, stage=stage)) for stage in ("distill", "sft"))
-    columns = ["id", "prompt", "completion", "tokens", "trained_tokens"]
-    assert taught.select(columns).equals(tuned.select(columns))
-    assert taught["id"].to_list() == ["a"]
-
-
-@pytest.mark.parametrize("stage", ["grpo", "rloo"])
-def test_prompts_come_with_a_reference_where_nobody_disliked_the_answer(tmp_path: Path, model: str, stage: str) -> None:
-    lake = Lake(str(tmp_path))
-    asked = [{"role": "user", "content": "Is there anybody at all?"}]
-    system = [{"role": "system", "content": "Be brief."}]
-    rows = [talk("good", refusal=True), talk("edited"), talk("down"), talk("redone", answer="Bad.")]
-    curate(lake, [*rows, talk("asked", messages=asked), talk("empty", messages=system), talk("long", "and on " * 400)])
-    prefer(
-        lake,
-        [
-            {"id": "1", "kind": "pair", "origin": "edit", "target_id": "edited", "chosen": "Better.", "rejected": "x"},
-            {
-                "id": "2",
-                "kind": "label",
-                "origin": "thumb",
-                "target_id": "down",
-                "label": False,
-                "chosen": rows[2]["messages"][1]["content"],
-            },
-            {
-                "id": "3",
-                "kind": "pair",
-                "origin": "regenerate",
-                "target_id": "redone",
-                "chosen": "C",
-                "rejected": "Bad.",
-            },
-        ],
-    )
-    mixed = rows_of(lake, run(lake, model, stage=stage))
-    references = {row["id"]: row["completion"] and row["completion"][0]["content"] for row in mixed.to_dicts()}
-    good = rows[0]["messages"][1]["content"]
-    assert references == {"asked": None, "good": good, "edited": "Better.", "down": None, "redone": None}
-    assert all(turns[-1]["role"] == "user" for turns in mixed["prompt"])
-    assert mixed["tokens"].min() > 0  # type: ignore[operator]
-    assert books_of(lake, stage) == {"mixed": 5, "no_prompt": 1, "too_long": 1}
 
 
 def test_rows_that_the_model_learned_before_are_not_new(tmp_path: Path, model: str) -> None:

@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from configs.mixing import MixSource
 from storage.lake import Lake
 from tasks.mix.outside import file_rows
-from tests.tasks.mix.test_mix import (
+from tests.tasks.mix.lakes import (
     PREFERENCES,
     SEALED,
     USER,
@@ -21,12 +19,6 @@ from tests.tasks.mix.test_mix import (
     run,
     talk,
 )
-from tests.tiny_model import make_tiny_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_tiny_model(tmp_path_factory.mktemp("model")))
 
 
 def lines(file: Path, records: list[Any]) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pytest
 
 from configs.mixing import MixSettings
 from configs.quality import Quantiles, RipSettings, SelectSettings, Threshold
@@ -16,13 +15,7 @@ from tasks.mix.baselines import compare
 from tasks.mix.rip import left_out
 from tasks.mix.select import Candidates, conversations
 from tasks.mix.spread import similar
-from tests.tasks.mix.test_mix import BATCH, OPEN, curate, manifest_of, prefer, run, talk
-from tests.tiny_model import make_tiny_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_tiny_model(tmp_path_factory.mktemp("model")))
+from tests.tasks.mix.lakes import BATCH, OPEN, curate, manifest_of, prefer, run, talk
 
 
 def chosen(lake: Lake, **settings: Any) -> tuple[list[str], Candidates]:

@@ -1,88 +1,19 @@
 """Every method on a scripted model: what it asks, what it keeps, and what it drops with which reason."""
 
 import json
-import re
-from collections.abc import Callable
-from itertools import cycle
 
 import pytest
 from pydantic import ValidationError
 
 from configs.settings import SynthesizeSettings
-from tasks.inference.client import Client
 from tasks.inference.engine import EngineError
-from tasks.inference.journal import open_journal
 from tasks.inference.structured import parse
-from tasks.lm.generate import Completion
-from tasks.synthesize.method import Draft, Dropped, Seed, Seeds
+from tasks.synthesize.method import Seeds
 from tasks.synthesize.methods import METHODS
 from tasks.synthesize.methods.checked import result_of
 from tasks.synthesize.methods.document_questions import grounding
+from tests.tasks.synthesize.scripted import DOCUMENT, SEEDS, SYSTEM, Scripted, conversation, drafts, reasons
 from tests.tiny_model import make_tiny_model
-
-SYSTEM = {"role": "system", "content": "You are the assistant of Quillbay."}
-DOCUMENT = (
-    "Quillbay keeps every version of a note for ninety days.\nTo see them, open the note and choose History in the "
-    "menu. Any version can be restored, and the present one is kept as a version too.\n"
-)
-
-
-def conversation(number: int, question: str, answer: str, language: str = "en") -> Seed:
-    turns = (SYSTEM, {"role": "user", "content": question}, {"role": "assistant", "content": answer})
-    return Seed(f"row-{number}", turns, language, "product")
-
-
-SEEDS = Seeds(
-    [
-        conversation(0, "How do I rename a notebook?", "Open its menu and choose Rename."),
-        conversation(1, "We sell 3 pens at 4 dollars each. What do we earn?", "3 * 4 = 12\n#### 12"),
-        conversation(2, "Where are my deleted notes?", "In the Trash, for thirty days."),
-    ],
-    [Seed("document-0", ({"role": "document", "content": DOCUMENT},), "en", "help")],
-)
-
-
-class Scripted:
-    """An engine that answers by the first pattern that is found in the last message, and notes what it was asked.
-
-    A reply is a text, or makes one of that message.
-    """
-
-    model = identity = "scripted"
-    folder = None
-
-    def __init__(self, *script: tuple[str, str | Callable[[str], str]]) -> None:
-        self.script = script
-        self.asked = []
-
-    def generate(self, requests, sampling):
-        for position, request in enumerate(requests):
-            self.asked.append(request)
-            content = str(request.messages[-1]["content"])
-            reply = next(reply for pattern, reply in self.script if re.search(pattern, content, re.DOTALL))
-            text = reply if isinstance(reply, str) else reply(content)
-            yield position, Completion(text, finished=True, tokens=len(text.split()))
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Run a method: its name and engine in, its results out."""
-    with open_journal(tmp_path) as journal:
-
-        def make(name, engine, count=6, seeds=SEEDS, **changes):
-            wanted, method = METHODS[name]
-            settings = SynthesizeSettings(**{wanted: count, "translate_to": ("de",)} | changes)
-            return list(method(seeds, count, settings, Client(engine, journal), 17))
-
-        yield make
-
-
-def drafts(results) -> list[Draft]:
-    return [result for result in results if isinstance(result, Draft)]
-
-
-def reasons(results) -> set[str]:
-    return {result.reason for result in results if isinstance(result, Dropped)}
 
 
 def test_every_setting_of_a_method_exists_and_counts():
@@ -232,54 +163,6 @@ def test_regenerated_answers_replace_the_old_one(run):
     assert draft.messages[:-1] == SEEDS.conversations[0].messages[:-1]
     assert draft.messages[-1]["content"] == "Right-click it, then Rename."
     assert reasons(results) == {"answer_same", "answer_no_words"}
-
-
-def better_is_longer(content: str) -> str:
-    first, second = re.search(
-        r"<answer A>\n(.*)\n</answer A>.*<answer B>\n(.*)\n</answer B>", content, re.DOTALL
-    ).groups()
-    return '{"better": "A"}' if len(first) > len(second) else '{"better": "B"}'
-
-
-def test_the_best_of_several_answers_is_kept(run):
-    samples = cycle(["Click.", "Click on it twice.", "Click on it."])
-    engine = Scripted(("<answer A>", better_is_longer), ("", lambda _: next(samples)))
-    results = run("best_of_n", engine, count=3, samples=3, judge="comparisons")
-    assert [draft.messages[-1]["content"] for draft in drafts(results)] == ["Click on it twice."] * 3
-    assert drafts(results)[0].details == {"score": 1.0, "of": 3}
-
-
-def test_best_of_n_needs_answers_that_differ_in_worth(run):
-    same = Scripted(("", "Click on it."))
-    assert reasons(run("best_of_n", same, count=2, judge="quality")) == {"too_few_answers"}
-    samples = cycle(["Click on it.", "Press it."])
-    mark = '{"helpful": 3, "honest": 3, "harmless": 3}'
-    agreed = Scripted(("<answer>", mark), ("", lambda _: next(samples)))
-    agreed.identity = "another"
-    assert reasons(run("best_of_n", agreed, count=2, judge="conduct")) == {"answers_agree"}
-    silent = Scripted(("<answer>", "Both are good."), ("", lambda _: next(samples)))
-    silent.identity = "a third"
-    assert reasons(run("best_of_n", silent, count=2, judge="conduct")) == {"judge_not_understood"}
-
-
-def test_an_answer_whose_marks_are_not_understood_is_left_out(run):
-    samples = cycle(["Click on it.", "Press it.", "Hold it down."])
-    marks = {
-        "Click": '{"helpful": 3, "honest": 3, "harmless": 3}',
-        "Press": '{"helpful": 4, "honest": 3, "harmless": 3}',
-    }
-    engine = Scripted(
-        ("<answer>", lambda content: next((mark for word, mark in marks.items() if word in content), "Five!")),
-        ("", lambda _: next(samples)),
-    )
-    (draft,) = drafts(run("best_of_n", engine, count=1, samples=3, judge="conduct"))
-    assert draft.messages[-1]["content"] == "Press it."
-    assert draft.details["of"] == 2
-
-
-def test_without_a_reward_head_there_is_no_best_of_n(run, caplog):
-    assert run("best_of_n", Scripted()) == []
-    assert "synthesize.judge" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,85 +1,16 @@
 """The doors of synthesis, on a lake, with a scripted model; and with a tiny real one in the process."""
 
 import json
-import random
-from datetime import UTC, datetime
 
-import numpy as np
 import polars as pl
 import pytest
 
 from configs.settings import SynthesizeSettings
 from storage.lake import Lake
-from storage.publish import publish
-from storage.registry import Model, register
-from storage.snapshot import Snapshot, digest
-from storage.tables import TABLES
 from tasks.inference.engine import EngineError
-from tasks.lm.load import load
-from tasks.lm.reward import RewardHead, answer_rewards, newest_reward_head
-from tasks.lm.template import encode
-from tasks.synthesize.task import synthesize, synthesize_pairs
+from tasks.synthesize.task import synthesize
 from tests.tasks.inference.scripted_api import scripted_api
-from tests.tiny_model import make_tiny_model
-
-THINGS = ["invoice", "printer", "calendar", "password", "backup", "template", "webhook", "notebook", "table", "export"]
-VERBS = [f"{one}{thing}" for one in ("re", "un", "pre") for thing in THINGS]
-SYSTEM = "You are the assistant of Quillbay."
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory) -> str:
-    return str(make_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))
-
-
-def curated_row(number: int, **changes) -> dict:
-    thing = THINGS[number % len(THINGS)]
-    return {
-        "id": f"row-{number:03d}",
-        "kind": "conversation",
-        "source": "chats",
-        "occurred_at": datetime(2026, 3, 1, tzinfo=UTC),
-        "conversation_id": f"conversation-{number}",
-        "messages": [
-            {"role": "system", "content": SYSTEM},
-            {"role": "user", "content": f"Where do I find my {thing} in version {number}?"},
-            {"role": "assistant", "content": f"The {thing} is in Settings."},
-        ],
-        "language": "en",
-        "domain": "product",
-        "origin": "user",
-        "split": "train",
-        "refusal": False,
-        "repetition": 0.0,
-    } | changes
-
-
-def curate(lake: Lake, rows: list[dict], batch: str = "0001-abc") -> Snapshot:
-    schema = {name: kind for name, kind in TABLES["curated"].schema.items() if name in rows[0]}
-    frame = pl.DataFrame(rows, schema=schema)
-    return publish(lake, "curated", frame, step="score", batch=batch, key=digest(str(rows)))
-
-
-@pytest.fixture
-def lake(tmp_path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-def writer(body, before):
-    """A model that always has a new idea, and answers."""
-    asked = body["messages"][-1]["content"]
-    if asked != "Write a new message.":
-        return f"Here is how: {asked.lower()}"
-    return "Invented: " + " ".join(random.Random(body["seed"]).sample(VERBS, 5)) + "?"
-
-
-def settings(url: str, **changes) -> SynthesizeSettings:
-    return SynthesizeSettings(**{"engine": "openai", "endpoints": (url,), "instructions": 12, "pairs": 6} | changes)
-
-
-def books(lake: Lake, step: str) -> dict[tuple[str, str], float]:
-    rows = lake.read("books", step=step).collect()
-    return {(row["kind"], row["name"]): row["value"] for row in rows.iter_rows(named=True)}
+from tests.tasks.synthesize.lakes import SYSTEM, THINGS, books, curate, curated_row, in_process, settings, writer
 
 
 def test_new_conversations_have_the_canonical_shape_and_their_provenance(lake):
@@ -239,12 +170,6 @@ def test_mistakes_in_the_settings_are_one_sentence(lake):
         synthesize.fn(lake, "b", "x", [curated], SynthesizeSettings(engine="vllm", vllm_python="no/python"), 17)
 
 
-def in_process(**changes) -> SynthesizeSettings:
-    return SynthesizeSettings(
-        **{"engine": "transformers", "instructions": 4, "pairs": 6, "max_new_tokens": 8} | changes
-    )
-
-
 def test_a_tiny_model_in_the_process_writes_the_same_twice(lake, tiny_model, tmp_path):
     rows = [curated_row(number) for number in range(12)]
     made = []
@@ -255,93 +180,3 @@ def test_a_tiny_model_in_the_process_writes_the_same_twice(lake, tiny_model, tmp
     assert made[0][0].equals(made[1][0])
     assert made[0][1].equals(made[1][1])
     assert made[0][1].height + made[0][0].height == 4
-
-
-def register_judge(lake: Lake, folder: str) -> None:
-    lm = load(folder)
-    size = lm.model.config.hidden_size
-    head = RewardHead(np.linspace(-1, 1, size), 0.0, np.zeros(size), np.full(size, 0.1))
-    home = lake.folder("models", "reward-1")
-    head.save(home)
-    judge = Model(
-        id="reward-1",
-        kind="reward",
-        stage="reward",
-        path=str(home),
-        template_hash=lm.template_hash,
-        settings={"model": folder, "max_tokens": 128},
-    )
-    register(lake, judge, batch="b")
-
-
-def model_of(folder: str) -> Model:
-    return Model(id="sft-1", kind="lm", stage="sft", path=folder, template_hash="t")
-
-
-def test_pairs_prefer_what_the_reward_head_prefers(lake, tiny_model):
-    curate(lake, [curated_row(number, split="train" if number % 2 else "holdout") for number in range(12)], batch="b")
-    register_judge(lake, tiny_model)
-    snapshot = synthesize_pairs.fn(lake, "b", model_of(tiny_model), in_process(max_new_tokens=32, samples=6), 17)
-    rows = lake.scan(snapshot).collect()
-    found = books(lake, "synthesize_pairs")
-    assert found["in", "rows"] == 6
-    assert found.get(("out", "pairs"), 0) == rows.height
-    assert found["fact", "sent"] == 36
-    for row in rows.iter_rows(named=True):
-        assert (row["kind"], row["origin"], row["split"], row["model"]) == ("pair", "best_of_n", "train", "sft-1")
-        assert row["off_policy"] is False
-        assert row["chosen"] != row["rejected"]
-        assert [turn["role"] for turn in row["prompt"]] == ["system", "user"]
-        assert int(row["target_id"].removeprefix("row-")) % 2
-
-
-def test_pairs_are_sampled_from_the_model_itself_even_when_there_is_an_endpoint(lake, tiny_model):
-    curate(lake, [curated_row(number) for number in range(12)], batch="b")
-    register_judge(lake, tiny_model)
-    with scripted_api(writer) as api:
-        auto = in_process(engine="auto", endpoints=(api.url,), vllm_python="no/python", pairs=2)
-        synthesize_pairs.fn(lake, "b", model_of(tiny_model), auto, 17)
-        assert not api.asked
-
-
-def judging(body, before):
-    """A model that answers, and as a judge prefers the answer that comes first in the alphabet."""
-    asked = body["messages"][-1]["content"]
-    if "<answer A>" not in asked:
-        return random.Random(body["seed"]).choice(["Open Settings.", "Ask support.", "Write to them."])
-    first, second = (asked.split(f"<answer {name}>\n")[1].split("\n</answer")[0] for name in "AB")
-    return '{"better": "A"}' if first < second else '{"better": "B"}'
-
-
-def test_an_endpoint_may_write_pairs_and_judge_them_and_then_they_are_off_policy(lake, tiny_model):
-    curate(lake, [curated_row(number) for number in range(12)], batch="b")
-    with scripted_api(judging) as api:
-        asked = settings(api.url, pairs_from="engine", judge="comparisons")
-        rows = lake.scan(synthesize_pairs.fn(lake, "b", model_of(tiny_model), asked, 17)).collect()
-    assert rows.height >= 3
-    assert set(rows["off_policy"]) == {True}
-    assert set(rows["model"]) == {"scripted"}
-    assert all(row["chosen"] < row["rejected"] for row in rows.iter_rows(named=True))
-    assert books(lake, "synthesize_pairs")["fact", "judge_sent"] > 0
-
-
-def test_the_best_of_n_goes_by_the_reward_head(lake, tiny_model):
-    register_judge(lake, tiny_model)
-    curated = curate(lake, [curated_row(number) for number in range(12)])
-    with scripted_api(judging) as api:
-        asked = settings(api.url, instructions=0, best_of_n=6)
-        rows = lake.scan(synthesize.fn(lake, "b", "unused", [curated], asked, 17)).collect()
-    assert rows.height >= 3
-    assert set(rows["method"]) == {"best_of_n"}
-    assert rows["prompt_of"].to_list() == rows["seed_ids"].list.first().to_list()
-    lm, (_, head) = load(tiny_model), newest_reward_head(lake)
-    texts = [encode(lm.tokenizer, messages, 128) for messages in rows["messages"].to_list()]
-    found = [json.loads(details)["score"] for details in rows["metadata"]]
-    assert found == pytest.approx(answer_rewards(lm, head, texts).tolist(), abs=1e-4)
-
-
-def test_without_a_reward_head_there_are_no_pairs_and_nothing_is_asked(lake):
-    curate(lake, [curated_row(number) for number in range(12)], batch="b")
-    snapshot = synthesize_pairs.fn(lake, "b", model_of("nowhere"), in_process(), 17)
-    assert lake.scan(snapshot).collect().height == 0
-    assert books(lake, "synthesize_pairs") == {("in", "rows"): 6, ("out", "no_reward_head"): 6}
