@@ -204,7 +204,7 @@ def test_killed_anywhere_the_next_run_ends_with_a_served_model(tmp_path: Path, p
     with served(lake.local("models", "new"), "new") as url:
         wanted = settings(url=url, hooks=[hook])
         command = [sys.executable, "-c", KILLED, lake.uri, place, wanted.model_dump_json()]
-        status = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": os.getcwd()}).returncode  # noqa: PTH109
+        status = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": str(Path.cwd())}).returncode
         reached = place != "before the pointer goes back" or not works
         assert status == (-signal.SIGKILL if reached else 0)
         assert champion(lake) == ("old" if place == "before the pointer" else "new")
