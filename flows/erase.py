@@ -15,18 +15,17 @@ import polars as pl
 
 from configs.mistake import Mistake
 from configs.settings import CollectSettings
-from configs.sources import HTTP
 from storage import erasures, files
 from storage.evidence import Evidence
 from storage.lake import Lake
 from storage.lineage import Descent, Kind, descent, heads_with, mixtures_with, models_with
+from storage.names import names, user_hash
 from storage.publish import publish
 from storage.rewrite import drop, rewrite
 from storage.snapshot import digest
 from storage.tables import TABLES
 from storage.trained import RESULT, without_samples
-from tasks.collect.batch import user_hash
-from tasks.collect.forget import Names, unreadable
+from tasks.collect.forget import unreadable
 from tasks.collect.http.forget import blank, erased_lines
 from tasks.dedupe.index import remove_stale
 from tasks.inference.journal import forget as forget_requests
@@ -94,15 +93,13 @@ def plan(lake: Lake, kind: Kind, name: str, collect: CollectSettings) -> Erasure
         name: as the product logs it, or as the lake has it.
         collect: settings of step 1: they say where the collector's spool is.
     """
-    sources = lake.read("sources").select(pl.col("source").unique()).collect()["source"].to_list()
-    sources.append(HTTP)
-    hashed = user_hash(lake.secret())
-    found = descent(lake, kind, Names(hashed, sources).of(kind, name))
+    known = names(lake)
+    found = descent(lake, kind, known.of(kind, name))
     more = {
         **found.more,
         "placeholders": conversation_keys(lake.secret(), found.conversations),
         "findings": found.batches,
-        "quarantine": unreadable(lake, found, hashed),
+        "quarantine": unreadable(lake, found, known.hashed),
     }
     found = replace(found, more=more)
     tables = [table for table in TABLES if TABLES[table].about]
@@ -111,7 +108,7 @@ def plan(lake: Lake, kind: Kind, name: str, collect: CollectSettings) -> Erasure
     models = [*models_with(lake, mixtures)["id"], *heads_with(lake, found)["id"]]
     what = Erasure(found, counts, mixtures, models, _logs(lake, found), 0, collect)
     gone = erasures.Erased.of(erasures.marks(lake.secret(), what.names), lake.secret())
-    return replace(what, spooled=len(erased_lines(lake, collect, gone, hashed)))
+    return replace(what, spooled=len(erased_lines(lake, collect, gone, known.hashed)))
 
 
 def erase(lake: Lake, what: Erasure) -> None:

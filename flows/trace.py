@@ -10,9 +10,8 @@ from rich.tree import Tree
 from configs.mistake import Mistake
 from storage.lake import Lake
 from storage.lineage import descent, mixtures_with, models_with
+from storage.names import names
 from storage.verdicts import champion
-from tasks.collect.batch import user_hash
-from tasks.collect.forget import Names
 
 SHOWN = 20
 """Rows of a kind that the terminal shows; JSON has them all."""
@@ -100,8 +99,7 @@ def _label(node: Node) -> str:
 
 
 def _row(lake: Lake, name: str) -> Node | None:
-    sources = lake.read("sources").select(pl.col("source").unique()).collect()["source"].to_list()
-    found = descent(lake, "row", Names(user_hash(lake.secret()), sources).of("row", name))
+    found = descent(lake, "row", names(lake).of("row", name))
     rows = [row for table in FACTS for row in _rows(lake, table, found.within(table))]
     if not rows:
         return None

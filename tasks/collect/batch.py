@@ -1,17 +1,16 @@
 """A batch from its plan to rows: read, assemble, leave out what is here already, make frames and books."""
 
 import gc
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 
 import polars as pl
 
 from configs.settings import CollectSettings
 from storage.erasures import load
 from storage.lake import Lake
+from storage.names import user_hash
 from storage.publish import Books, StepOutput
 from storage.snapshot import digest
 from tasks.collect import rows as frames
@@ -143,13 +142,3 @@ def _clash(row: Row) -> Rejected:
         reason="another record has the same id and other content",
         content=said,
     )
-
-
-def user_hash(secret: bytes) -> frames.Hash:
-    """Keyed hash of a user's name: the same user is the same hash, and nobody finds the name without the key."""
-
-    @cache
-    def hashed(user: str | None) -> str | None:
-        return user and hashlib.blake2b(user.encode(), key=secret[:64], digest_size=16).hexdigest()
-
-    return hashed

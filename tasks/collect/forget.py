@@ -1,53 +1,17 @@
 """Erased records stay out, and whose a record is that could not be read is told by the names in it."""
 
 import json
-import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import polars as pl
 
 from storage.erasures import Erased
 from storage.lake import Lake
-from storage.lineage import Descent, Kind
-from storage.snapshot import digest
+from storage.lineage import Descent
+from storage.names import Hash, Names
 from tasks.collect.intake import Intake, Judgement, Rejected, Row
-from tasks.collect.rows import Hash
 
 LEAST_TEXT = 16  # characters of a text that only its writer would write
-_VALUE = re.compile(r'"((?:[^"\\]|\\.){1,200})"|([\w.@:+/-]{1,200})')
-"""What may be a name in a record of any form: a quoted text or a word."""
-
-
-@dataclass
-class Names:
-    """Turns what products log into the ids of this lake.
-
-    Args:
-        hashed: keyed hash of a user.
-        sources: names of the sources that records came from.
-    """
-
-    hashed: Hash
-    sources: Collection[str]
-
-    def of(self, kind: Kind, value: str) -> set[str]:
-        """All that a user, a conversation or a record of that name may be called in the lake."""
-        if kind == "user":
-            return {value, self.hashed(value) or value}
-        parts = ("conversation",) if kind == "conversation" else ()
-        return {value, *(digest(source, *parts, value) for source in self.sources)}
-
-    def within(self, content: str) -> Iterator[tuple[Kind, str]]:
-        """Whatever is called like a user, a conversation or a record in the text of a record."""
-        for value in values(content):
-            for kind in ("user", "conversation", "row"):
-                yield from ((kind, name) for name in self.of(kind, value))
-
-
-def values(content: str) -> set[str]:
-    """Every value in the text of a record that may be a name."""
-    return {quoted or word for quoted, word in _VALUE.findall(content)}
 
 
 def leave_out_erased(intake: Intake, erased: Erased, hashed: Hash) -> int:

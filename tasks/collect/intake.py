@@ -12,13 +12,11 @@ from configs.settings import CollectSettings, Source
 from storage.progress import progress
 from storage.snapshot import digest
 from tasks.collect.plan import Piece
+from tasks.records.consent import consent
 from tasks.records.containers import Found, container, records
 from tasks.records.files import File
 from tasks.records.formats.registry import parse
-from tasks.records.record import BadRecord, Conversation, Feedback, Message, unpacked
-
-TRUE = (True, 1, "true", "True", "yes", "1")
-FALSE = (False, 0, "false", "False", "no", "0")
+from tasks.records.record import BadRecord, Conversation, Feedback, Message
 
 
 @dataclass(slots=True)
@@ -149,12 +147,13 @@ def _row(source: Source, found: Conversation, record: Mapping[str, Any], setting
         conversation_id = digest(source.name, "conversation", found.conversation)
     else:
         conversation_id = (answers[0] if answers else whole).hex()
+    allowed = consent(found, record, settings.consent_field)
     return Row(
         id=name,
         source=source,
         found=found,
         conversation_id=conversation_id,
-        consent=consent(found, record, settings),
+        consent=settings.default_consent if allowed is None else allowed,
         said=whole,
         before=[answer for answer in answers if answer != whole],
         also=[digest(source.name, alias) for alias in found.aliases] if found.aliases else (),
@@ -170,21 +169,6 @@ def _packed(turn: Message) -> bytes:
 def message_content(turns: Sequence[Message]) -> bytes:
     """Hash of what was said, whoever said it and wherever it was logged."""
     return hashlib.blake2b(b"".join(map(_packed, turns)), digest_size=16).digest()
-
-
-def consent(found: Conversation, record: Mapping[str, Any], settings: CollectSettings) -> bool:
-    """Whether a conversation may be learned from: what the record says, in itself or in its metadata; one no is a no.
-
-    Raises:
-        BadRecord: it says something that is neither yes nor no.
-    """
-    key, metadata = settings.consent_field, found.metadata
-    places = (record, unpacked(record.get("metadata")), metadata, *metadata.values())
-    said = [place[key] for place in places if type(place) is dict and place.get(key) is not None]
-    for answer in said:
-        if not isinstance(answer, str | int) or answer not in TRUE + FALSE:
-            raise BadRecord(f"{key} is {str(answer)[:40]!r}, neither true nor false")
-    return all(answer in TRUE for answer in said) if said else settings.default_consent
 
 
 def _judgements(source: Source, found: Sequence[Feedback], rows: Sequence[Row]) -> Iterator[Judgement]:

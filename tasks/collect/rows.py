@@ -1,20 +1,19 @@
 """Frames of what was read: the tables `interactions`, `feedback` and `quarantine`."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
+from storage.names import Hash
 from storage.tables import TABLES
 from tasks.collect.history import Restored
 from tasks.collect.intake import Judgement, Rejected, Row
 from tasks.records.record import Conversation, Message
 from tasks.text.conversation import user_text
 from tasks.text.language import detect
-
-Hash = Callable[[str | None], str | None]
 
 
 def interactions(rows: Sequence[Row], hashed: Hash) -> pl.DataFrame:

@@ -12,10 +12,10 @@ import orjson
 from configs.settings import CollectSettings, Source
 from storage.erasures import Erased
 from storage.lake import Lake
-from tasks.collect.forget import Names, is_erased
+from storage.names import Hash, Names
+from tasks.collect.forget import is_erased
 from tasks.collect.http.drain import folder, reading, source
 from tasks.collect.intake import Judgement, Row, understood
-from tasks.collect.rows import Hash
 from tasks.records.record import BadRecord
 
 

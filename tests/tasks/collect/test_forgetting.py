@@ -10,7 +10,7 @@ import pytest
 from configs.settings import CollectSettings
 from flows.erase import erase, plan
 from storage.lake import Lake
-from tasks.collect.forget import Names, values
+from storage.names import Names, values
 from tasks.collect.run import collect_new
 
 SETTINGS = CollectSettings()
