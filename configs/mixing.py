@@ -35,8 +35,10 @@ class MixSource(Section):
     table: Literal["curated", "preferences"] | None = Field(default=None, description="Table of the lake.")
     path: str | None = Field(
         default=None,
-        description="File, folder, glob or URI instead of a table. Its rows are taken as they are: kept out of the "
-        "holdout, but neither scrubbed nor scored; name it in collect.sources for that.",
+        description="File, folder, glob or URI instead of a table. Its rows are neither scrubbed nor scored: name it "
+        "in collect.sources for that. Left out are rows that give away the holdout, rows without consent "
+        "(collect.consent_field; collect.default_consent where a record names its user), and rows of users, "
+        "conversations or records that were erased, as far as they name them.",
     )
     format: Format = Field(default="auto", description="Form of the path's records; auto: any with conversations.")
     select: RowFilter = Field(

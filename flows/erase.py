@@ -20,7 +20,7 @@ from storage.evidence import Evidence
 from storage.lake import Lake
 from storage.lineage import Descent, Kind, descent, heads_with, mixtures_with, models_with
 from storage.names import names, user_hash
-from storage.publish import publish
+from storage.publish import conform, publish
 from storage.rewrite import drop, rewrite
 from storage.snapshot import digest
 from storage.tables import TABLES
@@ -48,7 +48,8 @@ class Erasure:
         rows: how many rows of each table.
         mixtures: ids of the mixtures that lose rows, and cannot be made again.
         models: ids of the models that learned from them, oldest first: erasing does not take it out of their weights.
-        logs: files that the records came from, and that may hold them still: nobody else's files are changed.
+        logs: files that the records came from, and those that mixtures were made from: they may hold them still, and
+            nobody else's files are changed.
         spooled: records that wait in the collector's spool.
         collect: where that is, and how it is read.
     """
@@ -93,7 +94,8 @@ def plan(lake: Lake, kind: Kind, name: str, collect: CollectSettings) -> Erasure
         name: as the product logs it, or as the lake has it.
         collect: settings of step 1: they say where the collector's spool is.
     """
-    known = names(lake)
+    mixed = _mixed(lake)
+    known = names(lake, *(source for source, _ in mixed))
     found = descent(lake, kind, known.of(kind, name))
     more = {
         **found.more,
@@ -106,7 +108,8 @@ def plan(lake: Lake, kind: Kind, name: str, collect: CollectSettings) -> Erasure
     counts = {table: _count(lake, table, found) for table in tables}
     mixtures = mixtures_with(lake, found)["batch"].to_list()
     models = [*models_with(lake, mixtures)["id"], *heads_with(lake, found)["id"]]
-    what = Erasure(found, counts, mixtures, models, _logs(lake, found), 0, collect)
+    logs = sorted({*_logs(lake, found), *(path for _, path in mixed)})
+    what = Erasure(found, counts, mixtures, models, logs, 0, collect)
     gone = erasures.Erased.of(erasures.marks(lake.secret(), what.names), lake.secret())
     return replace(what, spooled=len(erased_lines(lake, collect, gone, known.hashed)))
 
@@ -141,6 +144,13 @@ def _everywhere(lake: Lake, what: Erasure) -> None:
 
 def _count(lake: Lake, table: str, found: Descent) -> int:
     return int(lake.read(table).filter(found.within(table)).select(pl.len()).collect(engine="streaming").item())
+
+
+def _mixed(lake: Lake) -> set[tuple[str, str]]:
+    """Name and path of the sources whose files mixtures were made from: they may hold anybody's records."""
+    manifests = lake.read("manifests").select("manifest").collect()["manifest"]
+    parts = [part for text in manifests for part in json.loads(text)["parts"].items()]
+    return {(name, part["path"]) for name, part in parts if "path" in part}
 
 
 def _logs(lake: Lake, found: Descent) -> list[str]:
@@ -220,8 +230,8 @@ def _samples(lake: Lake, what: Erasure) -> None:
 def _work(lake: Lake, what: Erasure) -> None:
     """What killed trainings and requests left to be carried on."""
     for rows in lake.local("work").glob("*/rows.parquet"):
-        ids = pl.scan_parquet(rows).filter(what.found.within("mixtures")).select(pl.len())
-        if ids.collect().item():
+        left = conform("mixtures", pl.read_parquet(rows))
+        if not left.filter(what.found.within("mixtures")).is_empty():
             rows.unlink()
     forget_requests(lake.local("work", "requests"))
 

@@ -44,13 +44,15 @@ def mixtures(lake: Lake, settings: Settings, stage: str | None = None, *, dry_ru
     model = registry.get(lake, champion).path if champion else str(resolve(settings.model_name_or_path))
     for name, of_stage in stages.items():
         if dry_run:
-            made = make_mixture(lake, name, batches[-1], settings.mix, of_stage.max_length, model, settings.seed)
+            made = make_mixture(
+                lake, name, batches[-1], settings.mix, settings.collect, of_stage.max_length, model, settings.seed
+            )
             few = f"{made.new} new rows, fewer than mix.min_rows = {settings.mix.min_rows}"
             yield Shown(dict(made.manifest), few if made.new < settings.mix.min_rows else None)
             continue
         from tasks.mix.task import mix  # seconds of imports
 
-        mixed = mix.fn(lake, name, batches[-1], settings.mix, of_stage, model, settings.seed)
+        mixed = mix.fn(lake, name, batches[-1], settings.mix, settings.collect, of_stage, model, settings.seed)
         if mixed.snapshot is None:
             yield Shown({"stage": name, "parts": {}}, mixed.reason)
         else:

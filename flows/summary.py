@@ -114,6 +114,7 @@ def print_erasure(console: Console, what: "Erasure", *, erased: bool) -> None:
     """Print what was erased, or would be, and what a person has to do about the rest."""
     if what.empty:
         console.print("Nothing here comes from them." + (" What is collected of them stays out." if erased else ""))
+        _print_logs(console, what)
         return
     table = _table("Erased" if erased else "Would be erased", "table", "rows>")
     for name, count in what.rows.items():
@@ -126,12 +127,16 @@ def print_erasure(console: Console, what: "Erasure", *, erased: bool) -> None:
         console.print(f"Mixtures that cannot be made again: {', '.join(what.mixtures)}")
     if what.models:
         console.print(f"Models that learned from it, and still know it: [bold]{', '.join(what.models)}[/]. Train anew.")
-    for file in what.logs:
-        console.print(f"May still hold it, and is yours to change: {file}", soft_wrap=True)
+    _print_logs(console, what)
     if erased:
         console.print("Old versions of the tables hold it until `flywheel maintain` (maintain.vacuum_hours).")
     else:
         console.print("Nothing was changed: say --yes to erase.")
+
+
+def _print_logs(console: Console, what: "Erasure") -> None:
+    for file in what.logs:
+        console.print(f"May still hold it, and is yours to change: {file}", soft_wrap=True)
 
 
 def write_report(lake: Lake, batch: str | None) -> str:

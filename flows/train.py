@@ -98,7 +98,7 @@ def prepare(lake: Lake, run: Run, stage: str, start: Model, settings: Settings) 
     if stage == "dpo" and settings.synthesize.enabled and settings.synthesize.pairs:
         synthesize_pairs(lake, run.batch, start, settings.synthesize, settings.seed)
     chosen = getattr(settings.train, stage)
-    mixture = mix(lake, stage, run.batch, settings.mix, chosen, start.path, settings.seed)
+    mixture = mix(lake, stage, run.batch, settings.mix, settings.collect, chosen, start.path, settings.seed)
     if mixture.snapshot is None:
         return None
     if mixture.snapshot.batch in {model.mixture for model in registry.ancestors(lake, start)}:

@@ -202,6 +202,7 @@ TABLES: Mapping[str, Table] = {
             "stage": pl.String(),  # as in the settings
             "replay": pl.Boolean(),  # there against forgetting, not to be learned
             "source": pl.String(),
+            "comes_from": pl.List(pl.String()),  # of a row of a file: whose it is, which no other table says
             "text": pl.String(),
             "prompt": MESSAGES,
             "completion": MESSAGES,  # what is learned; where the model answers itself, a reference, if there is one
@@ -210,7 +211,7 @@ TABLES: Mapping[str, Table] = {
             "tokens": pl.Int64(),
             "trained_tokens": pl.Int64(),
         },
-        about=("id",),
+        about=("id", "comes_from"),
     ),
     "manifests": Table(
         "What a mixture is made of; `batch` is the mixture's id.",

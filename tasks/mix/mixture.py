@@ -2,26 +2,26 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
 
 from configs.mixing import MixSettings, MixSource, leading, weights
+from configs.sources import CollectSettings
 from storage.lake import Lake
 from storage.registry import models
 from storage.snapshot import digest
 from tasks.lm.load import load_tokenizer
 from tasks.lm.template import check_marks, template_hash
 from tasks.mix.baselines import compare
+from tasks.mix.left_out import LeftOut
 from tasks.mix.outside import file_rows
+from tasks.mix.rights import rights
 from tasks.mix.rip import rip
 from tasks.mix.select import JUDGED, PAIRS, Candidates, conversations, judgements, replayed
 from tasks.mix.share import Part, take
 from tasks.mix.views import VIEWS, Tokens, conversation_texts, judged_texts, make_views, outside_texts
-
-EXAMPLES = 3
-"""Rows that the manifest names for each rule."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,14 @@ class Mixed:
 
 
 def make_mixture(
-    lake: Lake, stage: str, batch: str, settings: MixSettings, max_length: int, model: str, seed: int
+    lake: Lake,
+    stage: str,
+    batch: str,
+    settings: MixSettings,
+    collect: CollectSettings,
+    max_length: int,
+    model: str,
+    seed: int,
 ) -> Mixed:
     """Select, count, sample and describe the rows of a stage.
 
@@ -55,6 +62,7 @@ def make_mixture(
         stage: one of VIEWS.
         batch: the newest batch that counts.
         settings: rules and shares.
+        collect: what it asks of consent, which rows of tables have passed before.
         max_length: tokens of a row at most.
         model: folder of the model to be trained; its tokenizer counts.
         seed: the sample follows from it.
@@ -64,7 +72,9 @@ def make_mixture(
     check_marks(tokens.tokenizer)
     recipe = settings.recipe(stage)
     shares = weights(recipe)
-    sources, texts, candidates = _candidates(lake, stage, batch, settings, seed)
+    left_out = LeftOut(seed)
+    sources, texts, candidates = _candidates(lake, stage, batch, settings, collect, left_out, seed)
+    rows_in = texts.height + left_out.counts.total()
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
     poor, rip_notes = (
         rip(lake, texts.join(views, on="id", how="semi"), settings.select.rip)
@@ -75,12 +85,13 @@ def make_mixture(
     taken, parts = take(good, recipe, settings.max_rows)
     taken = taken.sort("order")
     beyond = good.join(taken, on="id", how="anti")
-    left_out = pl.concat([candidates.left_out, refused, poor, beyond.select("id", reason=pl.lit("beyond_share"))])
-    dropped = dict(left_out.group_by("reason").len().sort("reason").iter_rows())
+    left_out.add_all(pl.concat([refused, poor, beyond.select("id", reason=pl.lit("beyond_share"))]))
+    dropped = dict(sorted(left_out.counts.items()))
     rows = taken.with_columns(stage=pl.lit(stage), replay=pl.col("part").is_in(replayed(recipe))).drop(
         "part", "order", "from_batch"
     )
-    name = digest(stage, template, *(json.dumps(row, sort_keys=True) for row in rows.iter_rows(named=True)))
+    read = rows.drop("comes_from").iter_rows(named=True)
+    name = digest(stage, template, *(json.dumps(row, sort_keys=True) for row in read))
     trained = int(rows["trained_tokens"].sum())
     manifest = {
         "id": name,
@@ -97,18 +108,18 @@ def make_mixture(
         "sources": _by(taken, "source"),
         "batches": _by(taken, "from_batch"),
         "dropped": dropped,
-        "examples": _examples(left_out, seed),
+        "examples": left_out.examples,
         "notes": {**candidates.notes, **rip_notes},
         "baselines": compare(candidates.pool, taken.filter(pl.col("part").is_in(_names(leading(recipe))))["id"], seed),
     }
     new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(_learned(lake, stage, model)))
-    return Mixed(name, rows, manifest, texts.height + candidates.left_out.height, dropped, new["id"].n_unique())
+    return Mixed(name, rows, manifest, rows_in, dropped, new["id"].n_unique())
 
 
 def _candidates(
-    lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int
+    lake: Lake, stage: str, batch: str, settings: MixSettings, collect: CollectSettings, left_out: LeftOut, seed: int
 ) -> tuple[dict[str, dict[str, Any]], pl.DataFrame, Candidates]:
-    """Where each source of the recipe stands now, the texts of all candidates, and what the rules say."""
+    """Where each source of the recipe stands now, the texts of all candidates, and what the rules say of tables."""
     tables = {source.table for source in settings.recipe(stage) if source.table is not None}
     versions = {table: {"table": table, "version": _version(lake, table)} for table in tables}
     if stage in JUDGED:
@@ -117,18 +128,17 @@ def _candidates(
     else:
         candidates = conversations(lake, stage, batch, settings, seed)
         texts = [conversation_texts(lake, stage, batch, candidates.rows)]
+    left_out.add_all(candidates.left_out)
     described: dict[str, dict[str, Any]] = {}
-    left_out = [candidates.left_out]
     for source in settings.recipe(stage):
         if source.table is not None:
             described[source.name] = versions[source.table]
             continue
-        outside = file_rows(source, stage, settings.max_rows, seed)
+        allowed = rights(lake, source.name, collect)
+        outside = file_rows(source, stage, allowed, settings.max_rows, left_out, seed)
         described[source.name] = {"path": source.path, "files": outside.files}
         texts.append(outside_texts(lake, stage, batch, outside.rows))
-        left_out.append(outside.left_out)
-    every = pl.concat(texts, how="diagonal").sort("order")
-    return described, every, replace(candidates, left_out=pl.concat(left_out))
+    return described, pl.concat(texts, how="diagonal").sort("order"), candidates
 
 
 def _version(lake: Lake, table: str) -> int | None:
@@ -139,13 +149,6 @@ def _version(lake: Lake, table: str) -> int | None:
 
 def _names(sources: Sequence[MixSource]) -> list[str]:
     return [source.name for source in sources]
-
-
-def _examples(left_out: pl.DataFrame, seed: int) -> dict[str, list[str]]:
-    """Ids of a few rows that each rule leaves out; never texts, which erasure could not reach here."""
-    order = pl.Series("order", [digest(str(seed), name) for name in left_out["id"]], dtype=pl.String)
-    few = left_out.with_columns(order).sort("order").group_by("reason").agg(pl.col("id").head(EXAMPLES))
-    return dict(few.sort("reason").iter_rows())
 
 
 def _described(part: Part, weight: float | None, where: Mapping[str, Any], total: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Rows of files that a recipe names: read as they are, sampled by hash like all others."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,22 +11,25 @@ from configs.mixing import MixSource
 from configs.settings import Source
 from storage.columns import MESSAGES
 from storage.snapshot import digest
-from tasks.mix.select import PAIRS
+from tasks.mix.left_out import LeftOut
+from tasks.mix.rights import Rights
+from tasks.mix.select import JUDGED
 from tasks.records.containers import container, records
-from tasks.records.files import files
+from tasks.records.files import File, files
 from tasks.records.formats.registry import parse
 from tasks.records.record import BadRecord, Conversation, Feedback, Item
 
 COLUMNS = {
     **dict.fromkeys(("id", "batch", "part", "source", "order"), pl.String()),
+    "comes_from": pl.List(pl.String()),
     "messages": MESSAGES,
     "prompt": MESSAGES,
     "chosen": pl.String(),
     "rejected": pl.String(),
     "label": pl.Boolean(),
 }
-Found = tuple[str, Mapping[str, Any] | str]
-"""Id of a row, and what a view reads of it, or why nothing can be read."""
+Read = Mapping[str, Any] | str
+"""What a view reads of a row, or why nothing can be read."""
 
 
 @dataclass(frozen=True)
@@ -35,109 +38,144 @@ class Outside:
 
     Args:
         rows: COLUMNS, by order.
-        left_out: `id`, `reason` of the others.
         files: address, bytes and digest of each file.
     """
 
     rows: pl.DataFrame
-    left_out: pl.DataFrame
     files: list[dict[str, Any]]
 
 
-def file_rows(source: MixSource, stage: str, most: int, seed: int) -> Outside:
+def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out: LeftOut, seed: int) -> Outside:
     """The first rows of a source's files, in the order of the sample; the same row counts once.
 
     Args:
         source: with a path.
         stage: that reads it.
+        rights: who of the files may be learned from.
         most: rows that are kept, which bounds memory.
+        left_out: gets the others.
         seed: the order follows from it.
 
     Raises:
         SourceError: the path does not exist or cannot be opened.
     """
     kept: dict[str, Mapping[str, Any]] = {}
-    left_out: list[tuple[str, str]] = []
     found = files(Source(name=source.name, path=str(source.path)))
-    for name, row in _rows(found, source, stage):
-        if isinstance(row, str):
-            left_out.append((name, row))
-        elif name in kept:
-            left_out.append((name, "repeated"))
+    for place, read, comes_from in _rows(found, source, stage, rights):
+        if isinstance(read, str):
+            left_out.add(place, read)
+            continue
+        row = _row(source.name, read, seed) | {"comes_from": comes_from}
+        if rights.erased.row(row["id"]):
+            left_out.add(row["id"], "erased")
+        elif row["id"] in kept:
+            left_out.add(row["id"], "repeated")
         else:
-            kept[name] = {
-                "id": name,
-                "part": source.name,
-                "source": source.name,
-                "order": digest(str(seed), name),
-                **row,
-            }
+            kept[row["id"]] = row
         if len(kept) >= 2 * most:
-            left_out += _beyond(kept, most)
-    left_out += _beyond(kept, most)
+            _cut(kept, most, left_out)
+    _cut(kept, most, left_out)
     rows = pl.DataFrame(list(kept.values()), schema=COLUMNS).with_columns(batch=pl.lit("files")).sort("order")
-    schema = {"id": pl.String(), "reason": pl.String()}
+    contradicted = pl.len().over("order") > 1
+    left_out.add_all(rows.filter(contradicted).with_columns(reason=pl.lit("contradicted")))
     described = [{"uri": file.uri, "bytes": file.size, "digest": file.digest(file.size)} for file in found]
-    return Outside(rows, pl.DataFrame(left_out, schema=schema, orient="row"), described)
+    return Outside(rows.filter(~contradicted), described)
 
 
-def _beyond(kept: dict[str, Mapping[str, Any]], most: int) -> list[tuple[str, str]]:
-    """Take all but the first rows out of `kept`."""
-    beyond = sorted(kept, key=lambda name: kept[name]["order"])[most:]
-    for name in beyond:
+def _row(source: str, read: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """A row with its id. Rows of one order differ in nothing but their label: they contradict each other."""
+    unlabelled = json.dumps({**read, "label": None})
+    order = digest(str(seed), digest(source, unlabelled))
+    return {"id": digest(source, json.dumps(read)), "part": source, "source": source, "order": order, **read}
+
+
+def _cut(kept: dict[str, Mapping[str, Any]], most: int, left_out: LeftOut) -> None:
+    """Take all but the first rows out of `kept`; those of one order stay together."""
+    if len(kept) <= most:
+        return
+    last = sorted(row["order"] for row in kept.values())[most - 1]
+    for name in [name for name, row in kept.items() if row["order"] > last]:
         del kept[name]
-    return [(name, "beyond_max_rows") for name in beyond]
+        left_out.add(name, "beyond_max_rows")
 
 
-def _rows(found: Iterable[Any], source: MixSource, stage: str) -> Iterator[Found]:
+def _rows(
+    found: Iterable[File], source: MixSource, stage: str, rights: Rights
+) -> Iterator[tuple[str, Read, Sequence[str]]]:
+    """Where each row stands, what is read of it, and what the lake calls those whom it is of."""
     for file in found:
         how = container(file)
         if how is None:
-            yield digest(source.name, file.uri), "unknown_file"
+            yield digest(source.name, file.uri), "unknown_file", ()
             continue
         for record in records(file, how, 0, file.size):
             place = digest(source.name, file.uri, str(record.position))
-            if isinstance(record.value, BadRecord):
-                yield place, "unreadable"
-                continue
-            try:
-                items = parse(record.value, source.format)
-            except BadRecord:
-                yield place, "unreadable"
-                continue
-            for row in _of_record(items, stage):
-                yield (place, row) if isinstance(row, str) else (digest(source.name, json.dumps(row)), row)
+            for read, comes_from in _of_record(record.value, source.format, stage, rights):
+                yield place, read, comes_from
 
 
-def _of_record(items: Iterable[Item | BadRecord], stage: str) -> Iterator[Mapping[str, Any] | str]:
-    """What a stage reads of a record: each conversation or, where answers are compared, the one that is judged."""
+def _of_record(value: Any, form: str, stage: str, rights: Rights) -> Iterable[tuple[Read, Sequence[str]]]:
+    """What a stage reads of a record, and whose that is."""
+    if isinstance(value, BadRecord):
+        return [("unreadable", ())]
+    try:
+        read = list(_readings(parse(value, form), stage))
+        return [(rights.refusal(whose, value) or one, rights.whose(whose)) for whose, one in read]
+    except BadRecord:
+        return [("unreadable", ())]
+
+
+def _readings(items: Sequence[Item | BadRecord], stage: str) -> Iterator[tuple[Sequence[Item], Read]]:
+    """Each conversation or, where answers are compared, each judgement; with the items that it is made of."""
+    yield from (((), "unreadable") for item in items if isinstance(item, BadRecord))
     said = [item for item in items if isinstance(item, Conversation)]
-    judged = {item.kind: item for item in items if isinstance(item, Feedback)}
+    judged = [item for item in items if isinstance(item, Feedback)]
     if not said:
-        yield "no_conversation"
-    elif stage in PAIRS:
-        yield _pair(said[-1], judged.get("comparison"))
-    elif stage == "kto":
-        yield _label(said[-1], judged.get("thumb"))
-    elif (thumb := judged.get("thumb")) is not None and (thumb.value or 0) < 0:
-        yield "disliked"
+        yield from (((one,), "no_conversation") for one in judged)
+    elif stage in JUDGED:
+        yield from _judgements(said, judged, stage)
     else:
-        for conversation in said:
-            fits = stage == "cpt" or conversation.kind == "conversation"
-            yield {"messages": _messages(conversation)} if fits else "no_answer"
+        disliked = [_about(said, one) for one in judged if one.kind == "thumb" and (one.value or 0) < 0]
+        yield from (((one,), "disliked" if one in disliked else _messages(one, stage)) for one in said)
 
 
-def _pair(said: Conversation, judged: Feedback | None) -> Mapping[str, Any] | str:
-    if judged is None:
-        return "no_pair"
-    return {"prompt": _messages(said)[:-1], "chosen": judged.preferred, "rejected": judged.rejected}
+def _judgements(
+    said: Sequence[Conversation], judged: Sequence[Feedback], stage: str
+) -> Iterator[tuple[Sequence[Item], Read]]:
+    kind, missing, read = ("thumb", "no_label", _label) if stage == "kto" else ("comparison", "no_pair", _pair)
+    wanted = [one for one in judged if one.kind == kind]
+    if not wanted:
+        yield said, missing
+    for one in wanted:
+        about = _about(said, one)
+        yield ((one,), "no_conversation") if about is None else ((about, one), read(about, one))
 
 
-def _label(said: Conversation, judged: Feedback | None) -> Mapping[str, Any] | str:
-    if judged is None:
-        return "no_label"
-    return {"prompt": _messages(said)[:-1], "chosen": said.messages[-1].content, "label": (judged.value or 0) > 0}
+def _about(said: Sequence[Conversation], judged: Feedback) -> Conversation | None:
+    """The conversation of a record that feedback in it is about."""
+    if judged.target is None:
+        return said[-1]
+    return next((one for one in said if judged.target in (one.native_id, *one.aliases)), None)
 
 
-def _messages(said: Conversation) -> list[dict[str, str | None]]:
+def _messages(said: Conversation, stage: str) -> Read:
+    return {"messages": _turns(said)} if stage == "cpt" or said.kind == "conversation" else "no_answer"
+
+
+def _pair(said: Conversation, judged: Feedback) -> Read:
+    if not (judged.preferred or "").strip():
+        return "no_answer"
+    if judged.preferred == judged.rejected:
+        return "no_difference"
+    return {"prompt": _turns(said)[:-1], "chosen": judged.preferred, "rejected": judged.rejected}
+
+
+def _label(said: Conversation, judged: Feedback) -> Read:
+    answer = said.messages[-1].content
+    if not (answer or "").strip():
+        return "no_answer"
+    return {"prompt": _turns(said)[:-1], "chosen": answer, "label": (judged.value or 0) > 0}
+
+
+def _turns(said: Conversation) -> list[dict[str, str | None]]:
     return [message._asdict() for message in said.messages]

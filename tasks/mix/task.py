@@ -7,7 +7,7 @@ import polars as pl
 from prefect import task
 from pydantic import BaseModel, ConfigDict
 
-from configs.settings import MixSettings, StageSettings
+from configs.settings import CollectSettings, MixSettings, StageSettings
 from storage.lake import Lake
 from storage.publish import Books, publish, undisturbed, withdraw
 from storage.snapshot import Snapshot, fingerprint
@@ -37,6 +37,7 @@ def mix(
     stage: str,
     batch: str,
     settings: MixSettings,
+    collect: CollectSettings,
     stage_settings: StageSettings,
     model: str,
     seed: int,
@@ -51,6 +52,7 @@ def mix(
         stage: one of `tasks.mix.views.VIEWS`.
         batch: the newest batch that counts; the books of the step are written under it.
         settings: which rows, and how many.
+        collect: what it asks of consent, which rows of tables have passed before.
         stage_settings: of the stage; its `max_length` bounds a row.
         model: folder of the model to be trained.
         seed: the sample follows from it.
@@ -58,7 +60,7 @@ def mix(
     step = f"mix_{stage}"
 
     def work() -> Mixture:
-        made = make_mixture(lake, stage, batch, settings, stage_settings.max_length, model, seed)
+        made = make_mixture(lake, stage, batch, settings, collect, stage_settings.max_length, model, seed)
         books = Books(made.rows_in, {"mixed": made.rows["id"].n_unique(), **made.dropped}, _facts(made))
         books.check(step)
         key = fingerprint(step, [settings, stage_settings], [], made.id)

@@ -72,9 +72,9 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
 def outside_texts(lake: Lake, stage: str, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of files (see `tasks.mix.outside`) as the views read them: nobody judged them here."""
     if stage in JUDGED:
-        columns = ["id", "batch", "part", "source", "order", "prompt", "chosen", "rejected", "label"]
+        columns = ["id", "batch", "part", "source", "order", "comes_from", "prompt", "chosen", "rejected", "label"]
         return _marked(lake, batch, rows.select(columns), "prompt", ["chosen", "rejected"])
-    columns = ["id", "batch", "part", "source", "order", "messages"]
+    columns = ["id", "batch", "part", "source", "order", "comes_from", "messages"]
     if stage == "cpt":
         return _marked(lake, batch, rows.select(columns), "messages", [])
     nothing = {"edit": pl.lit(None, pl.String), "rejected": pl.lit(None, pl.List(pl.String))}
@@ -100,7 +100,7 @@ def make_views(
             left_out.append((row["id"], result))
         else:
             keys = {name: row[name] for name in ("id", "part", "source", "order")}
-            made.append(keys | {"from_batch": row["batch"]} | result)
+            made.append(keys | {"from_batch": row["batch"], "comes_from": row.get("comes_from")} | result)
     columns = TABLES["mixtures"].columns
     schema = {name: pl.String() for name in ("id", "part", "order", "from_batch")} | {
         name: kind for name, kind in columns.items() if name not in {"stage", "replay"}

@@ -6,11 +6,16 @@ from typing import Any
 
 import polars as pl
 
-from configs.mixing import RECIPE, MixSettings
-from configs.settings import SelectSettings, StageSettings
+from configs.mixing import RECIPE, MixSettings, MixSource
+from configs.settings import CollectSettings, SelectSettings, StageSettings
+from storage.erasures import Erased
 from storage.lake import Lake
+from storage.names import Names, user_hash
 from storage.publish import publish
 from storage.snapshot import digest
+from tasks.mix.left_out import LeftOut
+from tasks.mix.outside import file_rows
+from tasks.mix.rights import Rights
 from tasks.mix.task import Mixture, mix
 from tasks.text.sealed import sealed_rows
 
@@ -54,8 +59,16 @@ def prefer(lake: Lake, rows: list[dict[str, Any]]) -> None:
 
 
 def run(lake: Lake, model: str, stage: str = "sft", batch: str = BATCH, seed: int = 1, **settings: Any) -> Mixture:
+    collect = settings.pop("collect", CollectSettings())
     wanted = MixSettings(**({"select": OPEN, "min_rows": 1} | settings))
-    return mix.fn(lake, stage, batch, wanted, StageSettings(max_length=256), model, seed)
+    return mix.fn(lake, stage, batch, wanted, collect, StageSettings(max_length=256), model, seed)
+
+
+def read_file(source: MixSource, stage: str = "sft", most: int = 10, seed: int = 1) -> tuple[pl.DataFrame, LeftOut]:
+    """The rows of a source's files, where nobody was erased, and what is left out."""
+    left_out = LeftOut(seed)
+    everybody = Rights(Erased({}, b""), Names(user_hash(b"secret"), [source.name]), CollectSettings())
+    return file_rows(source, stage, everybody, most, left_out, seed).rows, left_out
 
 
 def rows_of(lake: Lake, mixture: Mixture) -> pl.DataFrame:

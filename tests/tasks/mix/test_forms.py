@@ -12,7 +12,7 @@ from configs.mixing import MixSource
 from storage.tables import TABLES
 from tasks.lm.template import render
 from tasks.mix.forms import FORMS, FormError, write_rows
-from tasks.mix.outside import file_rows
+from tests.tasks.mix.lakes import read_file
 from tests.tiny_model import make_tiny_tokenizer
 
 PROMPT = [
@@ -70,10 +70,10 @@ def test_what_is_written_is_read_back(tmp_path: Path, form: str, shape: str, end
     rows, file = mixture(shape), tmp_path / f"rows.{end}"
     assert write_rows(rows, file, form) == (2, 0)
     source = MixSource(name="back", path=str(file), stages=(STAGES[shape],))
-    found = file_rows(source, STAGES[shape], 10, 1)
-    assert found.left_out.is_empty()
-    filled = [name for name in found.rows.columns if not found.rows[name].is_null().all() or name in ANSWERS]
-    back = [said(shape, row) for row in found.rows.select(filled).to_dicts()]
+    found, left_out = read_file(source, STAGES[shape])
+    assert not left_out.counts
+    filled = [name for name in found.columns if not found[name].is_null().all() or name in ANSWERS]
+    back = [said(shape, row) for row in found.select(filled).to_dicts()]
     assert sorted(back, key=str) == sorted((said(shape, row) for row in rows.to_dicts()), key=str)
 
 
@@ -105,7 +105,7 @@ def test_tool_calls_are_left_out_where_a_form_cannot_hold_them(tmp_path: Path) -
     assert write_rows(frame, tmp_path / "a.jsonl", "alpaca") == (1, 1)
     assert write_rows(frame, tmp_path / "o.jsonl", "openai") == (2, 0)
     source = MixSource(name="back", path=str(tmp_path / "o.jsonl"))
-    back = file_rows(source, "sft", 10, 1).rows["messages"].to_list()
+    back = read_file(source)[0]["messages"].to_list()
     assert any(turn["tool_calls"] and "find" in turn["tool_calls"] for row in back for turn in row)
 
 

@@ -1,12 +1,13 @@
 """Files in a recipe: every form of record, the holdout kept out, what cannot be used counted."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from configs.mixing import MixSource
 from storage.lake import Lake
-from tasks.mix.outside import file_rows
+from tests.tasks.collect.samples import SAMPLES
 from tests.tasks.mix.lakes import (
     PREFERENCES,
     SEALED,
@@ -15,6 +16,7 @@ from tests.tasks.mix.lakes import (
     curate,
     manifest_of,
     prefer,
+    read_file,
     rows_of,
     run,
     talk,
@@ -68,13 +70,16 @@ def test_files_and_tables_without_weights_are_sampled_alike(tmp_path: Path, mode
 
 def test_what_grows_in_a_file_moves_nothing(tmp_path: Path) -> None:
     source = MixSource(name="wiki", path=lines(tmp_path / "a.jsonl", [alpaca(f"Question {at}?") for at in range(200)]))
-    first = file_rows(source, "sft", 20, 1)
-    assert first.rows.height == 20
-    assert first.left_out["reason"].to_list() == ["beyond_max_rows"] * 180
+    first, left_out = read_file(source, most=20)
+    assert first.height == 20
+    assert left_out.counts == {"beyond_max_rows": 180}
+    few = left_out.examples["beyond_max_rows"]
+    assert len(few) == 3
+    assert not set(few) & set(first["id"])
     lines(tmp_path / "a.jsonl", [alpaca(f"Question {at}?") for at in range(220)][::-1])
-    second = file_rows(source, "sft", 20, 1)
-    assert len(set(first.rows["id"]) & set(second.rows["id"])) >= 15
-    assert set(file_rows(source, "sft", 20, 2).rows["id"]) != set(second.rows["id"])
+    second, _ = read_file(source, most=20)
+    assert len(set(first["id"]) & set(second["id"])) >= 15
+    assert set(read_file(source, most=20, seed=2)[0]["id"]) != set(second["id"])
 
 
 def test_pairs_and_labels_come_from_files_too(tmp_path: Path, model: str) -> None:
@@ -103,8 +108,39 @@ def test_pairs_and_labels_come_from_files_too(tmp_path: Path, model: str) -> Non
 def test_an_answer_that_a_file_marks_as_bad_is_no_target(tmp_path: Path) -> None:
     bad = {"prompt": "Say it.", "completion": "Never.", "label": False}
     source = MixSource(name="a", path=lines(tmp_path / "a.jsonl", [bad]), stages=("sft",))
-    found = file_rows(source, "sft", 10, 1)
-    assert found.left_out["reason"].to_list() == ["disliked"]
+    assert read_file(source)[1].counts == {"disliked": 1}
+
+
+def test_every_judgement_of_a_record_is_a_row(tmp_path: Path) -> None:
+    record = deepcopy(SAMPLES["open_webui"][0])
+    answers = record["snapshot"]["chat"]["chat"]["history"]["messages"]
+    answers["a3"] = answers["a2"] | {"id": "a3", "content": "Ask somebody."}
+    answers["a4"] = answers["a2"] | {"id": "a4", "content": answers["a1"]["content"]}
+    source = MixSource(name="a", path=lines(tmp_path / "a.jsonl", [record]), stages=("dpo",))
+    rows, left_out = read_file(source, "dpo")
+    assert sorted(rows["rejected"]) == ["Ask somebody.", "No idea."]
+    assert set(rows["chosen"]) == {"Press Retry now."}
+    assert left_out.counts == {"no_difference": 1}
+
+
+def test_judgements_of_files_pass_the_rules_of_those_in_the_lake(tmp_path: Path) -> None:
+    pair = {"prompt": "Say it.", "chosen": "It.", "rejected": "Never."}
+    pairs = [pair, pair, pair | {"rejected": "It."}, pair | {"chosen": " "}]
+    source = MixSource(name="a", path=lines(tmp_path / "p.jsonl", pairs), stages=("dpo",))
+    rows, left_out = read_file(source, "dpo")
+    assert rows["rejected"].to_list() == ["Never."]
+    assert left_out.counts == {"repeated": 1, "no_difference": 1, "no_answer": 1}
+
+    said = [(f"{at}", True) for at in range(50)] + [("both", label) for label in (True, False, True)]
+    labels = [{"prompt": "Say it.", "completion": answer, "label": label} for answer, label in [*said, (" ", True)]]
+    source = MixSource(name="a", path=lines(tmp_path / "k.jsonl", labels), format="kto")
+    rows, left_out = read_file(source, "kto", most=100)
+    assert rows["label"].to_list() == [True] * 50
+    assert left_out.counts == {"contradicted": 2, "repeated": 1, "no_answer": 1}
+    for most in range(1, 51):  # wherever the sample ends
+        rows, left_out = read_file(source, "kto", most=most)
+        assert "both" not in rows["chosen"].to_list()
+        assert rows.height + left_out.counts.total() == len(labels)
 
 
 def test_a_table_of_the_lake_names_its_version(tmp_path: Path, model: str) -> None:
