@@ -39,13 +39,17 @@ def champion(lake: Lake) -> str | None:
 
 def served(lake: Lake) -> list[str]:
     """The champions up to the present one; a rollback takes away those that came after the model it names."""
-    return _served(promotions(lake))
+    return _served(_history(lake.read("promotions")))
 
 
 def last_move(lake: Lake) -> tuple[str, Decision] | None:
     """The verdict that made the present champion, after its id; None before the first one."""
-    moves = promotions(lake).filter(pl.col("verdict").is_in(MOVES)).tail(1)
-    return (moves["id"][0], _decision(moves.row(0, named=True))) if moves.height else None
+    rows = lake.read("promotions")
+    moves = _history(rows).filter(pl.col("verdict").is_in(MOVES))
+    if moves.is_empty():
+        return None
+    decision_id = moves["id"][-1]
+    return decision_id, _decision(rows.filter(pl.col("id") == decision_id).collect().row(0, named=True))
 
 
 def waiting(lake: Lake) -> dict[str, tuple[str, Decision]]:
@@ -63,9 +67,9 @@ def waiting(lake: Lake) -> dict[str, tuple[str, Decision]]:
     }
 
 
-def promotions(lake: Lake, *, version: int | None = None) -> pl.DataFrame:
-    """All verdicts, oldest first, as they were at `version` of the table or as they are now."""
-    return lake.read("promotions", version=version).sort("sequence").collect()
+def promotions(lake: Lake) -> pl.DataFrame:
+    """All verdicts with their evidence, oldest first."""
+    return lake.read("promotions").sort("sequence").collect()
 
 
 def decide(lake: Lake, decision: Decision, *, batch: str) -> bool:
@@ -88,7 +92,7 @@ def decide(lake: Lake, decision: Decision, *, batch: str) -> bool:
     """
     for _ in range(ATTEMPTS):
         delta = lake.ensure("promotions")
-        history = promotions(lake, version=delta.version())
+        history = _history(lake.read("promotions", version=delta.version()))
         row_id = _decision_id(decision, batch, history)
         if history.filter(pl.col("id") == row_id).height:
             return False
@@ -180,6 +184,11 @@ def _decision_id(decision: Decision, batch: str, history: pl.DataFrame) -> str:
     """Name of a verdict: the same comparison in the same batch is decided once; every rollback is one of its own."""
     nth = str(history.height) if decision.verdict == "rollback" else ""
     return digest(batch, decision.model, decision.champion or "", decision.verdict, nth)[:16]
+
+
+def _history(rows: pl.LazyFrame) -> pl.DataFrame:
+    """All verdicts, oldest first, without their reasons and evidence: whoever serves asks every few seconds."""
+    return rows.select("id", "sequence", "model", "verdict").sort("sequence").collect()
 
 
 def _served(history: pl.DataFrame) -> list[str]:
