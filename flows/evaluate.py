@@ -22,7 +22,7 @@ def evaluate(settings: Settings, challenger: str) -> str:
         challenger: id of a trained model.
 
     Returns:
-        The verdict: promote, hold, reject, or wait (for a person).
+        The verdict: promote, hold, reject, wait (for a person) or, if the served model does not work, rollback.
 
     Raises:
         LakeError: no such model, or nothing was collected yet.
@@ -40,7 +40,7 @@ def compare(lake: Lake, run: Run, challenger: Model, settings: Settings) -> Deci
     scores = score_models(lake, run.batch, challenger, run.champion, settings.evaluate, select, settings.seed)
     decision = promote(lake, scores, challenger, run.champion, settings.promote, select, settings.seed)
     if decision.verdict == "promote":
-        return roll_out(lake, settings.promote, settings.serve) or decision
+        return roll_out(lake, decision, settings.promote, settings.serve)
     if decision.verdict == "wait":
         ask(settings, challenger.id)
     return decision

@@ -80,11 +80,10 @@ def promote(lake: Lake, settings: Settings, model: str, who: str, reason: str) -
         The promotion, or the rollback if the served model does not work.
     """
     decision = by_hand.approve(lake, model, who, reason, settings.promote.smoke)
-    return follow(lake, settings.serve, settings.promote.smoke) or decision
+    return follow(lake, decision, settings.serve, settings.promote.smoke)
 
 
 def rollback(lake: Lake, settings: Settings, who: str, reason: str, to: str | None) -> Decision:
     """Let a former champion serve again, and tell the hooks; see `storage.verdicts.rollback`."""
     decision = verdicts.rollback(lake, f"Rolled back by {who}: {reason}", to=to)
-    follow(lake, settings.serve, settings.promote.smoke)
-    return decision
+    return follow(lake, decision, settings.serve, settings.promote.smoke)

@@ -166,7 +166,7 @@ def connect(
         EngineError: a server does not answer, or serves no such model.
     """
     addresses = [url.rstrip("/") for url in urls]
-    listed = [_served(url, key, section) for url in addresses]
+    listed = [_listed(url, key, section) for url in addresses]
     name = model or listed[0][0]
     for url, names in zip(addresses, listed, strict=True):
         if name not in names:
@@ -176,15 +176,30 @@ def connect(
     return Endpoint(addresses, name, identity=name, key=key, section=section, **limits)
 
 
-def _served(url: str, key: str | None, section: str) -> list[str]:
+def served(url: str, key: str | None) -> list[str]:
+    """Names of the models that an OpenAI-compatible API serves.
+
+    Args:
+        url: ends in /v1.
+        key: sent as a bearer token.
+
+    Raises:
+        EngineError: there is no such API.
+    """
     try:
-        response = httpx.get(f"{url}/models", headers=_headers(key), timeout=30)
-        response.raise_for_status()
-        names = [str(model["id"]) for model in response.json()["data"]]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        response = httpx.get(f"{url}/models", headers=_headers(key), timeout=30).raise_for_status()
+        return [str(model["id"]) for model in response.json()["data"]]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+        said = f"No OpenAI-compatible API answers at {url}/models ({type(error).__name__}: {error})"
+        raise EngineError(said) from error
+
+
+def _listed(url: str, key: str | None, section: str) -> list[str]:
+    try:
+        names = served(url, key)
+    except EngineError as error:
         raise EngineError(
-            f"No OpenAI-compatible API answers at {url}/models ({type(error).__name__}: {error}): "
-            f"check {section}.endpoints, and the key in the variable that key_variable names."
+            f"{error}: check {section}.endpoints, and the key in the variable that key_variable names."
         ) from error
     if not names:
         raise EngineError(f"{url} serves no model: start it with one.")

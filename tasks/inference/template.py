@@ -28,8 +28,8 @@ def template_fault(url: str, model: str, key: str | None, folder: Path) -> str |
     body = {"model": model, "messages": PROBE, "add_generation_prompt": False}
     headers = {"authorization": f"Bearer {key}"} if key else {}
     reply = httpx.post(f"{url.removesuffix('/v1')}/tokenize", json=body, headers=headers, timeout=60)
-    tokens = reply.json().get("tokens") if reply.is_success else None
-    if not isinstance(tokens, list):
+    tokens = _tokens(reply)
+    if tokens is None:
         log.info("%s does not say how it writes conversations: its chat template is not compared", url)
         return None
     from tasks.lm.load import load_tokenizer  # torch: not for who only asks a server
@@ -43,3 +43,12 @@ def template_fault(url: str, model: str, key: str | None, folder: Path) -> str |
         f"writes {tokenizer.decode(tokens)!r}, not {tokenizer.decode(expected)!r}. Serve it with the "
         f"chat_template.jinja of {folder}."
     )
+
+
+def _tokens(reply: httpx.Response) -> list[int] | None:
+    """What vLLM answers; None of any other answer."""
+    try:
+        found = reply.json()["tokens"] if reply.is_success else None
+    except (ValueError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, list) else None

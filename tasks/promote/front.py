@@ -4,16 +4,17 @@ The name `champion` means the model that serves; answers say which one that was.
 are.
 """
 
-import asyncio
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import httpx
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 NAME = "champion"
 AGAIN_SECONDS = 5
@@ -57,33 +58,61 @@ class Front:
         backend = self.backend
         if backend is None:
             return _error(503, "The champion is being loaded; come again.", {"retry-after": str(AGAIN_SECONDS)})
+        try:
+            passed = self._request(request, body, backend)
+        except httpx.InvalidURL as error:
+            return _error(400, f"This path leads nowhere: {error}")
         backend.in_flight += 1
         try:
-            answer = await self.client.send(self._request(request, body, backend), stream=True)
+            answer = await self.client.send(passed, stream=True)
         except httpx.TransportError as error:
             backend.in_flight -= 1
             return _error(502, f"The server of {backend.model} does not answer ({type(error).__name__}).")
-        except asyncio.CancelledError:
+        except BaseException:  # as of a caller that went away
             backend.in_flight -= 1
             raise
-        headers = {name: value for name, value in answer.headers.items() if name in PASSED}
-        return StreamingResponse(_parts(backend, answer), answer.status_code, headers)
+        return Passed(answer, backend)
 
     def _request(self, request: Request, body: bytes, backend: Backend) -> httpx.Request:
+        """The same request to the server.
+
+        Raises:
+            httpx.InvalidURL: its path is too long, or has dots that would lead out of what the front is there for.
+        """
+        path = request.scope["path"]
+        if {".", ".."} & set(path.split("/")):
+            raise httpx.InvalidURL("it has dots")
         headers = {"authorization": f"Bearer {backend.key}"}
         if "content-type" in request.headers:
             headers["content-type"] = request.headers["content-type"]
         return self.client.build_request(
             request.method,
-            f"{backend.url}/{request.path_params['path']}",
+            backend.url.removesuffix("/v1") + quote(path),
             params=request.query_params,
             content=_named(body, backend.model),
             headers=headers,
         )
 
 
+class Passed(StreamingResponse):
+    """A server's answer, passed on as it comes; however that ends, the server owes it no more."""
+
+    def __init__(self, answer: httpx.Response, backend: Backend) -> None:
+        headers = {name: value for name, value in answer.headers.items() if name in PASSED}
+        super().__init__(answer.aiter_raw(), answer.status_code, headers)
+        self.answer, self.backend = answer, backend
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See Starlette."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.backend.in_flight -= 1
+            await self.answer.aclose()
+
+
 def application(front: Front) -> FastAPI:
-    """The front as an ASGI application: `/v1/...` and `/health`."""
+    """The front as an ASGI application: `/v1/...`, vLLM's `/tokenize`, which tells the chat template, and `/health`."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -92,17 +121,9 @@ def application(front: Front) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.add_route("/v1/{path:path}", front.forward, methods=["GET", "POST"])
+    app.add_route("/tokenize", front.forward, methods=["POST"])
     app.add_route("/health", front.health)
     return app
-
-
-async def _parts(backend: Backend, answer: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for part in answer.aiter_raw():
-            yield part
-    finally:
-        backend.in_flight -= 1
-        await answer.aclose()
 
 
 def _named(body: bytes, model: str) -> bytes:

@@ -14,7 +14,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import uvicorn
 
 from configs.mistake import Mistake
@@ -26,10 +25,9 @@ from tasks.inference.listen import address, is_loopback, listening
 from tasks.inference.server import GRACE, Server, serve, vllm_command
 from tasks.promote import smoke
 from tasks.promote.front import Backend, Front, application
-from tasks.promote.rollout import roll_back, tell_all
+from tasks.promote.rollout import roll_back
 
 log = logging.getLogger(__name__)
-PORT = 8000
 BACKLOG = 2048
 MOST_WAIT = 300.0  # seconds until what failed is tried again
 TICK = 0.1
@@ -89,19 +87,20 @@ class Keeper:
         """`front` gets to know every server that may be asked."""
         self.lake, self.settings, self.prompts, self.front = lake, settings, prompts, front
         self.running: Running | None = None
-        self.failures = 0
+        self.noted: str | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Follow the champion pointer until `stop`; a fault, as of the lake, is said and tried again."""
+        """Follow the champion pointer until `stop`; a fault, as of the lake, is said and tried again, ever later."""
+        wait = self.settings.poll_seconds
         try:
             while not stop.is_set():
                 try:
                     self.follow()
-                    self.failures = 0
+                    wait = self.settings.poll_seconds
                 except Exception as error:  # noqa: BLE001  # whatever it is, what serves must go on serving
-                    self.failures += 1
+                    wait = min(2 * wait, MOST_WAIT)
                     log.error("serve: %s", error)  # noqa: TRY400  # a sentence; no traceback
-                stop.wait(min(self.settings.poll_seconds * 2**self.failures, MOST_WAIT))
+                stop.wait(wait)
         finally:
             self.close()
 
@@ -121,23 +120,36 @@ class Keeper:
         if move is None:
             return
         decision_id, model = move[0], move[1].model
-        if self.running is not None and self.running.model == model and self.running.server.process.poll() is None:
-            return
-        if self.settings.swap == "instead" or (self.running is not None and self.running.model == model):
-            self.close()
+        old = None
+        if not self._runs(model):
+            new, faults = self._working(model)
+            if new is None:
+                self._failed(decision_id, model, faults)
+                return
+            old = self._switch(new)
         try:
-            new = self._load(model)
-            faults = self._asked(new)
-        except EngineError as error:
-            new, faults = None, [f"It cannot be loaded: {error}"]
-        if new is None or faults:
-            self._end(new)
-            self._failed(decision_id, model, faults)
-            return
-        old = self._switch(new)
-        if rollouts.SERVED not in rollouts.done(self.lake, decision_id):
-            rollouts.record(self.lake, decision_id, model, rollouts.SERVED, ok=True, said="flywheel serve")
-        self._end(old)
+            self._note(decision_id, model)
+        finally:
+            self._end(old)
+
+    def _runs(self, model: str) -> bool:
+        return self.running is not None and self.running.model == model and self.running.server.process.poll() is None
+
+    def _working(self, model: str) -> tuple[Running | None, list[str]]:
+        """A model's server, if it answers as it should; if not, what is wrong, and nothing of it is left."""
+        try:
+            folder = Path(registry.get(self.lake, model).path)  # before the old one ends: what is gone replaces nobody
+            if self.settings.swap == "instead" or (self.running is not None and self.running.model == model):
+                self.close()
+            new = self._load(model, folder)
+            with new.stack as started:
+                url, key, limit = new.server.url, new.server.key, self.settings.start_timeout
+                faults = smoke.over_http(url, model, key, folder, self.prompts, limit)
+                if not faults:
+                    new.stack = started.pop_all()
+        except Mistake as error:
+            return None, [f"It cannot be served: {error}"]
+        return (None if faults else new), faults
 
     def _switch(self, new: Running) -> Running | None:
         """Let requests go to a new server; the one that had them until now."""
@@ -146,30 +158,25 @@ class Keeper:
         log.info("serve: %s answers", new.model)
         return old
 
+    def _note(self, decision_id: str, model: str) -> None:
+        """Write down, once, that the champion of a verdict answers."""
+        if decision_id != self.noted and rollouts.SERVED not in rollouts.done(self.lake, decision_id):
+            rollouts.record(self.lake, decision_id, model, rollouts.SERVED, ok=True, said="flywheel serve")
+        self.noted = decision_id
+
     def _failed(self, decision_id: str, model: str, faults: Sequence[str]) -> None:
         """Let the former champion serve again, unless this one is no newcomer: then something else is wrong."""
         proven = rollouts.SERVED in rollouts.done(self.lake, decision_id)
-        if not proven and roll_back(self.lake, decision_id, model, faults) is not None:
-            tell_all(self.lake, self.settings.hooks)
-            return
-        raise EngineError(f"{model} is not served. {' '.join(faults)}")
+        if proven or not roll_back(self.lake, decision_id, model, faults, self.settings.hooks):
+            raise EngineError(f"{model} is not served. {' '.join(faults)}")
 
-    def _load(self, model: str) -> Running:
-        folder = Path(registry.get(self.lake, model).path)
-        stack = ExitStack()
+    def _load(self, model: str, folder: Path) -> Running:
         log.info("serve: loading %s", model)
+        stack = ExitStack()
         server = stack.enter_context(
             serve(command(self.settings, folder, model), start_timeout=self.settings.start_timeout)
         )
         return Running(model, server, Backend(model, server.url, server.key), stack)
-
-    def _asked(self, new: Running) -> list[str]:
-        """What is wrong with its answers."""
-        try:
-            limit = self.settings.start_timeout
-            return smoke.over_http(new.server.url, new.model, new.server.key, self.prompts, limit)
-        except httpx.HTTPError as error:
-            return [f"It does not answer: {type(error).__name__}: {error}"]
 
     def _end(self, old: Running | None) -> None:
         """End a server once it has given the answers that it began, or had time enough to."""

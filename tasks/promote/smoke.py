@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 
 from configs.settings import SmokePrompt
+from tasks.inference.engine import EngineError
+from tasks.inference.template import template_fault
 
 MOST_TOKENS = 128
 SHOWN = 60  # characters of a prompt in a sentence
@@ -34,22 +36,30 @@ def in_process(folder: Path, prompts: Sequence[SmokePrompt]) -> list[str]:
     return failures(prompts, [answer.text for answer in answers])
 
 
-def over_http(url: str, model: str, key: str | None, prompts: Sequence[SmokePrompt], timeout: float) -> list[str]:
-    """What is wrong with the answers of a model behind an OpenAI-compatible API.
+def over_http(
+    url: str, model: str, key: str | None, folder: Path, prompts: Sequence[SmokePrompt], timeout: float
+) -> list[str]:
+    """What is wrong with a model behind an OpenAI-compatible API: its answers, and how conversations are written there.
 
     Args:
         url: ends in /v1.
         model: its name there.
         key: sent as a bearer token.
+        folder: of the model, with the tokenizer that it was trained with.
         prompts: what to ask.
         timeout: seconds that one answer may take.
 
     Raises:
-        httpx.HTTPError: it cannot be reached, or refuses.
+        EngineError: it gives no answers.
     """
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    with httpx.Client(timeout=timeout, headers=headers) as client:
-        return failures(prompts, [_asked(client, url, model, prompt.prompt) for prompt in prompts])
+    try:
+        with httpx.Client(timeout=timeout, headers=headers) as client:
+            faults = failures(prompts, [_asked(client, url, model, prompt.prompt) for prompt in prompts])
+        fault = template_fault(url, model, key, folder)
+    except httpx.HTTPError as error:
+        raise EngineError(f"{url} gives no answers ({type(error).__name__}: {error}).") from error
+    return [*faults, fault] if fault else faults
 
 
 def _asked(client: httpx.Client, url: str, model: str, prompt: str) -> str:
@@ -59,8 +69,11 @@ def _asked(client: httpx.Client, url: str, model: str, prompt: str) -> str:
         "max_tokens": MOST_TOKENS,
         "temperature": 0,
     }
-    answer = client.post(f"{url}/chat/completions", json=body).raise_for_status().json()
-    return str(answer["choices"][0]["message"]["content"] or "")
+    answer = client.post(f"{url}/chat/completions", json=body).raise_for_status()
+    try:
+        return str(answer.json()["choices"][0]["message"]["content"] or "")
+    except (ValueError, LookupError, TypeError) as error:
+        raise EngineError(f"{url} gives answers without a message ({type(error).__name__}).") from error
 
 
 def _fault(prompt: SmokePrompt, answer: str) -> str:

@@ -80,9 +80,9 @@ def promote(
 
 
 @task(name="roll out", persist_result=False)
-def roll_out(lake: Lake, promote: PromoteSettings, serve: ServeSettings) -> Decision | None:
+def roll_out(lake: Lake, decision: Decision, promote: PromoteSettings, serve: ServeSettings) -> Decision:
     """Tell the hooks of a new champion and see that it answers where it is served; see `tasks.promote.rollout`."""
-    return follow(lake, serve, promote.smoke)
+    return follow(lake, decision, serve, promote.smoke)
 
 
 def _promoted(lake: Lake, contest: Contest, batch: str) -> bool:

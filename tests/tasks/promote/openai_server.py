@@ -2,6 +2,7 @@
 
 As a program: `openai_server.py FOLDER NAME --host=... --port=...`; like vLLM it wants VLLM_API_KEY as a bearer token.
 FOLDER/answer.txt is the answer; with FOLDER/broken it ends at once, with FOLDER/slow an answer takes that many seconds.
+What lies in FOLDER under the name of a call, such as tokenize, is all that it replies to that.
 """
 
 import json
@@ -30,6 +31,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         if (self.folder / "slow").exists():
             time.sleep(float((self.folder / "slow").read_text()))
+        own = self.folder / self.path.rpartition("/")[2]
+        if own.is_file():
+            self._reply(json.loads(own.read_text()))
+            return
         text = (self.folder / "answer.txt").read_text()
         if asked.get("stream"):
             self._stream(text)
@@ -45,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(f"data: {json.dumps({'delta': word})}\n\n".encode())
             time.sleep(0.02)
 
-    def _reply(self, content: dict) -> None:
+    def _reply(self, content: object) -> None:
         body = json.dumps(content).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")

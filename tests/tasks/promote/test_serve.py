@@ -2,67 +2,33 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi.testclient import TestClient
 
-from configs.settings import ServeSettings, Settings, SmokePrompt
+from configs.settings import ServeSettings, Settings
 from storage import rollouts
 from storage.lake import Lake
-from storage.registry import Model, register
-from storage.verdicts import Decision, champion, decide, last_move, promotions
+from storage.verdicts import champion, last_move, promotions
 from tasks.inference.engine import EngineError
 from tasks.inference.listen import ListenError
-from tasks.promote.front import Front, application
-from tasks.promote.serve import Keeper, ServeError, serve_champion
-from tests.tasks.promote import openai_server
-
-PROMPTS = (SmokePrompt(prompt="Hello!", expect="(?i)hello"),)
-COMMAND = [sys.executable, openai_server.__file__, "{folder}", "{name}"]
-ASKED = {"model": "champion", "messages": [{"role": "user", "content": "Who are you?"}]}
+from tasks.promote.front import Front
+from tasks.promote.serve import MOST_WAIT, Keeper, ServeError, serve_champion
+from tests.tasks.promote.keeping import ASKED, COMMAND, PROMPTS, keeping, lake_of_two, promote_new, serving
+from tests.tiny_model import make_tiny_model
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    """Two models, of which the first one is champion."""
-    found = Lake(str(tmp_path / "lake"))
-    for name in ("old", "new"):
-        folder = found.folder("models", name)
-        (folder / "answer.txt").write_text(f"Hello, this is the {name} one. " * 20)
-        register(found, Model(name, "lm", "sft", str(folder), "t"), batch="0")
-    decide(found, Decision("old", None, "promote", ["The first one."]), batch="0")
-    return found
-
-
-def serving(**values: Any) -> ServeSettings:
-    return ServeSettings.model_validate({"command": COMMAND, "start_timeout": 20, "poll_seconds": 0.05, **values})
-
-
-def promote_new(lake: Lake) -> None:
-    decide(lake, Decision("new", "old", "promote", ["Better."]), batch="1")
-
-
-@contextmanager
-def keeping(lake: Lake, **values: Any) -> Iterator[tuple[Keeper, TestClient]]:
-    """A keeper that has loaded the champion, and a client of its front."""
-    front = Front(None)
-    keeper = Keeper(lake, serving(**values), PROMPTS, front)
-    try:
-        with TestClient(application(front)) as client:
-            keeper.follow()
-            yield keeper, client
-    finally:
-        keeper.close()
+    return lake_of_two(tmp_path)
 
 
 def test_the_next_champion_takes_over_and_no_request_is_lost(lake: Lake) -> None:
@@ -103,9 +69,9 @@ def test_without_memory_for_two_callers_are_told_to_come_again(lake: Lake) -> No
     with keeping(lake, swap="instead") as (keeper, client):
         promote_new(lake)
         seen = []
-        keeper._load = lambda model, load=keeper._load: (  # type: ignore[method-assign]
+        keeper._load = lambda *model, load=keeper._load: (  # type: ignore[method-assign]
             seen.append(client.post("/v1/chat/completions", json=ASKED)),
-            load(model),
+            load(*model),
         )[1]
         keeper.follow()
         assert (seen[0].status_code, seen[0].headers["retry-after"]) == (503, "5")
@@ -123,7 +89,79 @@ def test_a_champion_that_does_not_work_goes_back(lake: Lake, swap: str, fault: s
         assert client.post("/v1/chat/completions", json=ASKED).json()["model"] == "old"
     assert champion(lake) == "old"
     reason = promotions(lake).row(-1, named=True)["reasons"][0]
-    assert ("cannot be loaded" if fault == "broken" else "smoke prompt") in reason
+    assert ("cannot be served" if fault == "broken" else "smoke prompt") in reason
+
+
+def test_what_answers_without_a_message_goes_back_and_leaves_no_server_behind(lake: Lake) -> None:
+    folder = lake.local("models", "new")
+    (folder / "completions").write_text('{"error": "no such thing"}')
+    with keeping(lake, swap="beside") as (keeper, client):
+        promote_new(lake)
+        keeper.follow()
+        assert not [line for line in processes() if str(folder) in line]
+        assert client.get("/health").json() == {"model": "old"}
+    assert "without a message" in promotions(lake).row(-1, named=True)["reasons"][0]
+
+
+def test_a_champion_that_reads_conversations_otherwise_than_it_was_trained_goes_back(lake: Lake) -> None:
+    folder = make_tiny_model(lake.local("models", "new"))
+    (folder / "tokenize").write_text('{"tokens": [1, 2, 3]}')
+    with keeping(lake) as (keeper, _):
+        promote_new(lake)
+        keeper.follow()
+    assert "another chat template" in promotions(lake).row(-1, named=True)["reasons"][0]
+
+
+def test_a_champion_whose_weights_are_gone_goes_back_and_the_old_one_never_stops(lake: Lake) -> None:
+    with keeping(lake, swap="instead") as (keeper, client):
+        running = keeper.running
+        shutil.rmtree(lake.local("models", "new"))
+        promote_new(lake)
+        keeper.follow()
+        assert keeper.running is running
+        assert client.get("/health").json() == {"model": "old"}
+    assert champion(lake) == "old"
+
+
+def test_what_cannot_be_noted_is_noted_later_and_the_old_server_ends(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    with keeping(lake, swap="beside") as (keeper, client):
+        old = keeper.running
+        promote_new(lake)
+        with monkeypatch.context() as patched:
+            patched.setattr(rollouts, "record", full)
+            with pytest.raises(OSError, match="is full"):
+                keeper.follow()
+        assert old is not None
+        assert old.server.process.poll() is not None
+        assert client.get("/health").json() == {"model": "new"}
+        keeper.follow()
+    move = last_move(lake)
+    assert move is not None
+    assert rollouts.done(lake, move[0]) == {rollouts.SERVED}
+
+
+def test_however_often_it_fails_it_is_tried_again(lake: Lake) -> None:
+    waits: list[float] = []
+
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0)
+            if len(waits) == 1100:
+                self.set()
+            return True
+
+    log = lake.local("tables", "promotions", "_delta_log")
+    shutil.rmtree(log)
+    log.mkdir()
+    (log / f"{0:020}.json").write_text("not a log")
+    Keeper(lake, serving(), PROMPTS, Front(None)).run(Impatient())
+    assert waits[:3] == [0.1, 0.2, 0.4]
+    assert waits[-1] == MOST_WAIT
 
 
 def test_a_champion_that_served_before_is_loaded_again_and_never_goes_back_for_a_crash(lake: Lake) -> None:
@@ -134,20 +172,12 @@ def test_a_champion_that_served_before_is_loaded_again_and_never_goes_back_for_a
         keeper.running.server.process.wait()
         assert client.post("/v1/chat/completions", json=ASKED).status_code == 502
         (lake.local("models", "new") / "broken").touch()
-        with pytest.raises(EngineError, match=r"new is not served.*cannot be loaded"):
+        with pytest.raises(EngineError, match=r"new is not served.*cannot be served"):
             keeper.follow()
         (lake.local("models", "new") / "broken").unlink()
         keeper.follow()
         assert client.post("/v1/chat/completions", json=ASKED).json()["model"] == "new"
     assert champion(lake) == "new"
-
-
-def test_who_has_no_key_gets_nothing(lake: Lake) -> None:
-    front = Front("secret")
-    with TestClient(application(front)) as client:
-        assert client.get("/health").status_code == 503
-        assert client.get("/v1/models").status_code == 401
-        assert client.get("/v1/models", headers={"authorization": "Bearer secret"}).status_code == 503
 
 
 def test_what_cannot_be_served_is_said(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +229,7 @@ import os, signal, sys
 from configs.settings import ServeSettings, SmokePrompt
 from storage import rollouts, verdicts
 from storage.lake import Lake
-from tasks.promote import serve, smoke
+from tasks.promote import rollout, serve, smoke
 from tasks.promote.front import Front
 uri, place, given = sys.argv[1:]
 def die(*_, **__):
@@ -210,7 +240,7 @@ spots = {
     "before requests go there": (serve.Keeper, "_switch"),
     "before it is noted": (rollouts, "record"),
     "before the pointer goes back": (verdicts, "withdraw"),
-    "before the hooks are told": (serve, "tell_all"),
+    "before the hooks are told": (rollout, "tell_all"),
 }
 setattr(*spots[place], die)
 prompts = [SmokePrompt(prompt="Hello!", expect="(?i)hello")]
