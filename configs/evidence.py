@@ -25,7 +25,7 @@ class EvaluateSettings(Section):
         default=24,
         ge=0,
         description="Held-out prompts that both models answer, half of them general: rates of refusals, of empty and "
-        "repetitive answers, and of answers in the wrong language rest on them. Fewer than 5 can prove nothing.",
+        "repetitive answers, and of answers in the wrong language rest on them. Fewer than 7 can prove nothing.",
     )
     max_new_tokens: int = Field(default=64, ge=8, description="Length of such an answer.")
     max_tokens: int = Field(default=1024, ge=16, description="Tokens of an item that are scored.")

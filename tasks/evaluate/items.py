@@ -16,9 +16,9 @@ import polars as pl
 from configs.settings import EvaluateSettings, SelectSettings
 from storage.columns import MESSAGES, SCORES
 from storage.lake import Lake
-from storage.opinions import opinions, until
+from storage.opinions import until
 from storage.snapshot import digest
-from tasks.text.rules import first_rule, score_rules
+from tasks.text.rules import with_reason
 
 ITEM = pl.Schema(
     {
@@ -93,13 +93,13 @@ def all_items(lake: Lake, batch: str, settings: EvaluateSettings, select: Select
 
 def _unfit(lake: Lake, batch: str, select: SelectSettings) -> pl.DataFrame:
     """Held-out rows that mixing would leave out, with the reason: `id`, `reason`."""
-    rules = score_rules(select, answers=True)
-    return (
+    curated = (
         until(lake.read("curated"), batch)
         .filter(pl.col("kind") == "conversation", pl.col("split").is_in(["train", "holdout"]))
         .select("id", "source", "language", "domain", "split", *SCORES)
-        .join(opinions(lake, batch), on="id", how="left")
-        .with_columns(reason=first_rule(rules, select, answers=True))
+    )
+    return (
+        with_reason(lake, curated, batch, select, answers=True)
         .filter(pl.col("split") == "holdout", pl.col("reason").is_not_null())
         .select("id", "reason")
         .collect()

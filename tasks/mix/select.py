@@ -8,10 +8,10 @@ import polars as pl
 from configs.mixing import MixSettings, MixSource, leading
 from storage.columns import SCORES
 from storage.lake import Lake
-from storage.opinions import opinions, until
+from storage.opinions import until
 from storage.snapshot import digest
 from tasks.mix.spread import first_words, limited, spread, user_share
-from tasks.text.rules import first_rule, score_rules
+from tasks.text.rules import score_rules, with_reason
 
 ANSWERS = ("sft", "distill")
 """Stages that learn the last answer of a conversation."""
@@ -61,14 +61,16 @@ def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, see
     answers, most = stage in ANSWERS, settings.max_rows
     recipe = [source for source in settings.recipe(stage) if source.table == "curated"]
     rules = score_rules(settings.select, answers=answers)
-    rows = (
+    curated = (
         until(lake.read("curated"), batch)
         .filter(wanted, pl.col("split") == "train")
         .select("id", "batch", "source", "language", "domain", *SCORES, part=_part(recipe))
         .join(_users(lake), on="id", how="left")
-        .join(opinions(lake, batch), on="id", how="left")
+    )
+    rows = (
+        with_reason(lake, curated, batch, settings.select, answers=answers)
         .with_columns(
-            reason=_in_recipe(first_rule(rules, settings.select, answers=answers)),
+            reason=_in_recipe(pl.col("reason")),
             reviewed=pl.col("decision").eq_missing("keep"),
             replay=pl.col("part").is_in(replayed(settings.recipe(stage))).fill_null(False),
         )

@@ -63,7 +63,7 @@ def promote(
         metrics(settings, contest),
         evidence.metrics,
         min_items=settings.min_items,
-        faults=[*_faults(champion, challenger, agreed, settings), *_silent(evidence)],
+        faults=[*_faults(champion, challenger, agreed, settings), *_silent(rows, contest)],
         doubts=doubts(lake, evaluation.batch, trusted, settings.max_unusual, select),
     )
     if verdict == "promote" and not _promoted(lake, contest, evaluation.batch):
@@ -132,11 +132,13 @@ def _failures(lake: Lake, contest: Contest, batch: str, settings: PromoteSetting
     )
 
 
-def _silent(evidence: Evidence) -> list[str]:
+def _silent(rows: pl.DataFrame, contest: Contest) -> list[str]:
     """Too few prompts to prove anything are enough to see that a model says nothing at all."""
-    answers = [(sample.champion.strip(), sample.challenger.strip()) for sample in evidence.samples]
-    if any(before for before, _ in answers) and not any(after for _, after in answers):
-        return [f"The challenger gave an empty answer to each of {len(answers)} prompts."]
+    rates = rows.filter(metric="empty_rate").select("model", "item", empty=pl.col("value") == 1)
+    before, after = (rates.filter(model=model) for model in (contest.champion, contest.challenger))
+    both = before.join(after, on="item", suffix="_after")
+    if both.height and not both["empty"].all() and both["empty_after"].all():
+        return [f"The challenger gave an empty answer to each of {both.height} prompts."]
     return []
 
 

@@ -15,10 +15,10 @@ from scipy.stats import betabinom
 from configs.quality import SelectSettings
 from storage.columns import SCORES
 from storage.lake import Lake
-from storage.opinions import opinions, until
+from storage.opinions import until
 from tasks.text.conversation import last_answer, user_text
 from tasks.text.language import UNKNOWN, detect
-from tasks.text.rules import first_rule, score_rules
+from tasks.text.rules import with_reason
 from tasks.text.signals import overlap
 
 ODD = 0.01
@@ -109,12 +109,13 @@ def compared(before: pl.DataFrame, after: pl.DataFrame) -> Iterator[Odd]:
 
 def _rows(lake: Lake, batch: str, select: SelectSettings) -> pl.DataFrame:
     """Users' answers that are or may be learned from: id, batch, reason (of a rule that leaves it out) and scores."""
-    return (
+    curated = (
         until(lake.read("curated"), batch)
         .filter(pl.col("kind") == "conversation", pl.col("domain") != "general", pl.col("origin") != "synthetic")
         .select("id", "batch", "source", "language", "domain", *SCORES)
-        .join(opinions(lake, batch), on="id", how="left")
-        .with_columns(reason=first_rule(score_rules(select, answers=True), select, answers=True))
+    )
+    return (
+        with_reason(lake, curated, batch, select, answers=True)
         .filter(
             ~pl.col("reason").is_in(DECIDED).fill_null(False),
             ~pl.col("edited").fill_null(False),
@@ -127,7 +128,7 @@ def _rows(lake: Lake, batch: str, select: SelectSettings) -> pl.DataFrame:
 def _figures(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
     """The figures of `MARKS`, of at most `MOST` rows: ids are hashes, so that the first ones are a fair sample."""
     taken = rows.sort("id").head(MOST)
-    texts = lake.read("curated").join(taken.lazy().select("id"), on="id", how="semi").unique("id")
+    texts = lake.read("curated").filter(pl.col("id").is_in(taken["id"].implode())).unique("id")
     found = taken.join(texts.select("id", asked=user_text(), said=last_answer()).collect(), on="id")
     asked, said = detect(found["asked"]), detect(found["said"])
     other = pl.select(((asked != said) & (asked != UNKNOWN) & (said != UNKNOWN)).alias("other_language"))

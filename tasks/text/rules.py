@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from configs.quality import Quantiles, SelectSettings
+from storage.lake import Lake
+from storage.opinions import opinions
 
 LEAST_FOR_QUANTILES = 50
 """Rows that a slice needs before its scores have quantiles worth the name."""
@@ -39,6 +41,21 @@ def score_rules(settings: SelectSettings, *, answers: bool) -> Mapping[str, pl.E
         above = value > limit.most if limit.most is not None else pl.lit(False)
         rules[f"{limit.score}_threshold"] = rules.get(f"{limit.score}_threshold", pl.lit(False)) | below | above
     return rules | {f"{limits.score}_quantiles": _outside(limits) for limits in settings.quantiles}
+
+
+def with_reason(lake: Lake, rows: pl.LazyFrame, batch: str, settings: SelectSettings, *, answers: bool) -> pl.LazyFrame:
+    """`rows` with what people said of them (see `storage.opinions`), and a `reason` for those that mixing leaves out.
+
+    Args:
+        lake: where the opinions are.
+        rows: `id`, the scores, and the columns that slices go by; quantiles are those of all these rows.
+        batch: the newest one that counts.
+        settings: the rules.
+        answers: whether the answer is what is trained on.
+    """
+    rules = score_rules(settings, answers=answers)
+    said = rows.join(opinions(lake, batch), on="id", how="left")
+    return said.with_columns(reason=first_rule(rules, settings, answers=answers))
 
 
 def first_rule(rules: Mapping[str, pl.Expr], settings: SelectSettings, *, answers: bool) -> pl.Expr:

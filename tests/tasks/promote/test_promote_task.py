@@ -17,6 +17,7 @@ from storage.registry import Model, register
 from storage.snapshot import Snapshot
 from storage.verdicts import Decision, champion, decide, promotions
 from tasks.promote.by_hand import BY_HAND
+from tasks.promote.evidence import SHOWN
 from tasks.promote.task import judged_until, promote
 from tests.rows import write
 
@@ -57,9 +58,14 @@ def evaluated(lake: Lake, *, gain: float, batch: str = "0001", **fields: float) 
         for model, shift in (("old", 0.0), ("new", fields.get("unlearned", 0.0) + generator.normal(0, 0.01))):
             row = (model, "holdout_loss", f"before{item}", f"b{item}", "en", 2 + shift, 20.0, None, "0000-earlier")
             rows.append(row)
-    for model, text in (("old", "Yes."), ("new", "" if fields.get("silent") else "Of course.")):
-        output = f'{{"prompt": "May I?", "answer": "{text}"}}'
-        rows.append((model, "answer_tokens", "a1", "g1", "en", 2.0, 1.0, output, batch))
+    for model, text, silent in (("old", "Yes.", "silent_before"), ("new", "Of course.", "silent")):
+        for item in range(int(fields.get("asked", 1))):
+            said = text if item >= fields.get(silent, 0) else ""
+            output = f'{{"prompt": "May I?", "answer": "{said}"}}'
+            rows += [
+                (model, metric, f"asked{item}", f"g{item}", "en", value, 1.0, written, batch)
+                for metric, value, written in (("answer_tokens", 2.0, output), ("empty_rate", float(not said), None))
+            ]
         stops = 1.0 if model == "old" else fields.get("stops", 1.0)
         rows += [(model, "stop_rate", f"a{item}", f"g{item}", "en", stops, 1.0, None, batch) for item in range(8)]
     rows.append(
@@ -152,9 +158,14 @@ def test_a_model_that_does_not_stop_is_rejected(lake: Lake) -> None:
 
 
 def test_a_model_that_says_nothing_is_rejected(lake: Lake) -> None:
-    decision = promote.fn(lake, evaluated(lake, gain=0.1, silent=1), NEW, OLD, SETTINGS, SELECT, 1)
+    decision = promote.fn(lake, evaluated(lake, gain=0.1, asked=3, silent=3), NEW, OLD, SETTINGS, SELECT, 1)
     assert decision.verdict == "reject"
-    assert decision.reasons[0] == "The challenger gave an empty answer to each of 1 prompts."
+    assert decision.reasons[0] == "The challenger gave an empty answer to each of 3 prompts."
+
+
+def test_a_model_that_says_nothing_in_the_samples_that_are_shown_may_say_much_elsewhere(lake: Lake) -> None:
+    quiet = evaluated(lake, gain=0.1, asked=SHOWN + 1, silent=SHOWN, silent_before=SHOWN - 3)
+    assert promote.fn(lake, quiet, NEW, OLD, SETTINGS, SELECT, 1).verdict == "promote"
 
 
 def test_better_on_the_new_batch_but_worse_on_what_it_was_judged_on_is_rejected(lake: Lake) -> None:
