@@ -62,7 +62,9 @@ def content(lake: Lake, batch: str) -> dict[str, Any]:
         "second_look": tables.second_look(lake, batch),
         "scores": scores(lake, batch),
         "mixtures": [(stage, list(rows)) for stage, rows in groupby(mixture, lambda row: row.stage)],
+        "judge": judged.judge(lake, batch),
         "losses": [(row, charts.curve(row.curve, f"Loss of {row.stage}")) for row in losses if row.curve],
+        "read": tables.samples(lake, batch),
         "trend": trend(history),
         "history": history[::-1][:SHOWN],
         "descent": descent.graph(models) if models else None,
@@ -150,10 +152,11 @@ def _limits(lake: Lake, batch: str, perplexity: pl.Series) -> dict[str, dict[str
 
 
 def trend(history: Sequence[Verdict]) -> Markup | None:
-    """The primary difference of each verdict, oldest left; None before the first one."""
+    """The primary difference of each challenger by its last verdict, oldest left; None before the first one."""
+    last = {(found.batch, found.model): found for found in history}  # who waited is approved or declined later
     points = [
         charts.Point(found.batch.split("-")[0], found.verdict, primary.delta, primary.lower, primary.upper)
-        for found in history
+        for found in last.values()
         if (primary := found.primary) is not None
     ]
     return charts.trend(points, "Improvement over the champion, batch by batch") if points else None

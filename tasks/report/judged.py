@@ -20,6 +20,8 @@ VERDICTS: Mapping[str, str] = {
     "rollback": "Rolled back",
 }
 """Every verdict, and what it is called."""
+WIN_RATE, AT_EQUAL_LENGTH = "judge_win_rate", "judge_win_rate_at_equal_length"
+"""Facts of the evaluate step."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class Verdict:
         return self.evidence.primary
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Shares of prompts on which a language model prefers the challenger, ties half: all in all, and without what the
+    answers' length explains."""
+
+    win_rate: float
+    at_equal_length: float
+
+
 def verdict(lake: Lake, batch: str) -> Verdict | None:
     """The newest verdict of a batch; None where nothing was decided."""
     return next((found for found in reversed(verdicts(lake)) if found.batch == batch), None)
@@ -60,6 +71,13 @@ def comparison(lake: Lake, batch: str) -> list[Comparison]:
     """Champion against challenger by each metric; empty where nothing was decided."""
     found = verdict(lake, batch)
     return list(found.evidence.metrics) if found else []
+
+
+def judge(lake: Lake, batch: str) -> Judge | None:
+    """How a batch's challenger did before the judge; None where it was not asked, or not understood."""
+    facts = lake.read("books", batch=batch, step="evaluate").filter(kind="fact").select("name", "value").collect()
+    found = {name: value for name, value in facts.iter_rows() if name in (WIN_RATE, AT_EQUAL_LENGTH)}
+    return Judge(found[WIN_RATE], found[AT_EQUAL_LENGTH]) if len(found) == 2 else None
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:

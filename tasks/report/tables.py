@@ -92,7 +92,6 @@ class LossRow:
     tokens: int
     seconds: float
     left_out: Mapping[str, int]  # rows by reason
-    samples: tuple[str, ...]  # rows as the model read them, trained parts in « »
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,12 @@ def manifests(lake: Lake, batch: str) -> list[dict[str, Any]]:
 
 def losses(lake: Lake, batch: str) -> list[LossRow]:
     """The trainings of a batch, in order."""
-    return [_loss_row(row, json.loads(row["metrics"]), _shown(lake, row["path"])) for row in _trained(lake, batch)]
+    return [_loss_row(row, json.loads(row["metrics"])) for row in _trained(lake, batch)]
+
+
+def samples(lake: Lake, batch: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Each stage that a batch trained, and rows as its model read them, trained parts in « »; from models' folders."""
+    return [(row["stage"], shown) for row in _trained(lake, batch) if (shown := _shown(lake, row["path"]))]
 
 
 def lineage(lake: Lake, model: str | None = None) -> list[LineageRow]:
@@ -214,7 +218,7 @@ def _shown(lake: Lake, path: str) -> tuple[str, ...]:
     return tuple(samples_of(result)) if result is not None else ()
 
 
-def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any], shown: tuple[str, ...]) -> LossRow:
+def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any]) -> LossRow:
     curve = tuple((float(step), float(loss)) for step, loss in metrics.get("losses", ()))
     values = [loss for _, loss in curve] or [float("nan")]
     tenth = max(1, len(values) // 10)
@@ -228,5 +232,4 @@ def _loss_row(row: Mapping[str, Any], metrics: Mapping[str, Any], shown: tuple[s
         tokens=int(metrics.get("tokens", 0)),
         seconds=float(metrics.get("seconds", 0.0)),
         left_out=dict(metrics.get("left_out", {})),
-        samples=shown,
     )

@@ -58,7 +58,11 @@ BOOKS = {
     ),
     "score": Books(512, {"curated": 509, "duplicates": 3}),
     "mix_sft": Books(509, {"mixed": 380, "low_reward": 60, "refusal": 9, "too_long": 60}),
-    "evaluate": Books(100, {"scored": 100, "unscorable": 0}),
+    "evaluate": Books(
+        100,
+        {"scored": 100, "unscorable": 0},
+        {"judge_win_rate": 0.62, "judge_win_rate_at_equal_length": 0.55, "judge:not_parsed": 2},
+    ),
 }
 
 

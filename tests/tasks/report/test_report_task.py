@@ -3,6 +3,7 @@
 import base64
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from storage.lake import Lake
 from storage.publish import publish
 from storage.registry import Model, register
 from storage.verdicts import Decision, decide
-from tasks.report import charts, descent, judged, tables
+from tasks.report import charts, content, descent, judged, tables
 from tasks.report.card import model_card
 from tasks.report.changes import changes
 from tasks.report.insight import insight, vendi, wilson
@@ -65,6 +66,17 @@ def test_losses_mixtures_and_verdict_of_a_batch(lake: Lake) -> None:
     assert found is not None
     assert (found.verdict, found.champion) == ("reject", "dpo-0001")
     assert judged.comparison(lake, BATCHES[1])[0].name == "holdout_loss"
+
+
+def test_the_judge_is_quoted_with_and_without_what_length_explains(lake: Lake, page: str) -> None:
+    assert "the challenger's answer in 62% of prompts, ties half; if both answers were equally long, in 55%." in page
+    assert judged.judge(lake, "0009-empty") is None
+
+
+def test_a_challenger_that_waited_for_approval_is_one_point_of_the_trend(lake: Lake) -> None:
+    promoted = judged.verdicts(lake)[0]
+    drawn = str(content.trend([replace(promoted, verdict="wait"), promoted]))
+    assert re.findall(r'<circle class="dot (\w+)"', drawn) == ["promote"]
 
 
 def test_a_training_shows_what_it_read_and_what_it_left_out(page: str) -> None:
