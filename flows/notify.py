@@ -1,7 +1,8 @@
 """Notifications: a line to a webhook when a run fails, and when a challenger is held, rejected or promoted.
 
 The address is a secret (who has it can write to the channel), so it comes from the environment only and is neither a
-parameter nor logged. The body is `{"text": ...}`, which Slack, Mattermost, Google Chat and Teams workflows take.
+parameter nor logged; of runs that died without a word Prefect tells it (`flows/guard.py`). The body is
+`{"text": ...}`, which Slack, Mattermost, Google Chat and Teams workflows take.
 """
 
 import logging

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import httpx
+from prefect.exceptions import ObjectNotFound
+
 from configs.mistake import Mistake
-from flows.guard import guard
+from flows.guard import guard, server
 
 HOME = Path(__file__).resolve().parent.parent
 POOLS = ("cpu", "gpu")
@@ -26,18 +29,44 @@ def set_up(environment: Mapping[str, str], pool_type: PoolType = "process", gpus
     """Create, or bring up to date, work pools, every deployment of deploy/prefect.yaml, and what guards runs.
 
     Args:
-        environment: with PREFECT_API_URL and, if the server asks for it, PREFECT_API_AUTH_STRING.
+        environment: with PREFECT_API_URL and, if the server asks for it, PREFECT_API_AUTH_STRING; FLYWHEEL_IMAGE, the
+            name of the images of jobs without their tag (by default flywheel); FLYWHEEL_WEBHOOK, see `guard`.
         pool_type: where runs are to work: as processes of the workers, or as jobs of a Kubernetes cluster.
         gpus: slots for trainings on GPUs, over all workers.
 
     Raises:
         SetupError: with Prefect's own words.
     """
-    at_home = {"FLYWHEEL_HOME": str(HOME), **environment}
-    for pool in POOLS:
-        _prefect(["work-pool", "create", pool, "--type", pool_type, *TEMPLATES[pool_type], "--overwrite"], at_home)
-    _prefect(["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], at_home)
-    guard(environment, gpus)
+    told = {"FLYWHEEL_HOME": str(HOME), "FLYWHEEL_IMAGE": "flywheel", **environment}
+    try:
+        for pool in POOLS:
+            _set_up_pool(pool, pool_type, told)
+        _prefect(["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], told)
+        guard(told, gpus)
+    except httpx.HTTPError as error:
+        raise SetupError(f"The Prefect server of PREFECT_API_URL ({told['PREFECT_API_URL']}): {error}") from error
+
+
+def _set_up_pool(pool: str, pool_type: PoolType, environment: Mapping[str, str]) -> None:
+    """What else was set in a pool that is there already, a pause or a limit, is a person's and stays."""
+    template, found = TEMPLATES[pool_type], _type(pool, environment)
+    if found is None:
+        _prefect(["work-pool", "create", pool, "--type", pool_type, *template], environment)
+    elif found != pool_type:
+        raise SetupError(
+            f"The work pool {pool} is there already, of type {found}, not {pool_type}: choose that one with --pools, "
+            f"or remove the pool with `prefect work-pool delete {pool}`."
+        )
+    elif template:
+        _prefect(["work-pool", "update", pool, *template], environment)
+
+
+def _type(pool: str, environment: Mapping[str, str]) -> str | None:
+    with server(environment) as client:
+        try:
+            return client.read_work_pool(pool).type
+        except ObjectNotFound:
+            return None
 
 
 def _prefect(arguments: list[str], environment: Mapping[str, str]) -> None:

@@ -1,9 +1,12 @@
 """The deployments on a real server and worker, triggered through the API with changed parameters."""
 
+import os
 import time
 from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -13,13 +16,16 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from configs.load import parse
 from configs.settings import PromoteSettings, Settings
 from configs.training import STAGES
-from flows.guard import GPU, SILENCE_SECONDS, guard
+from flows.guard import GPU, SILENCE_SECONDS, TAG, guard
 from flows.laptop import laptop
+from flows.notify import VARIABLE
 from flows.promote import ask
+from flows.setup import SetupError, set_up
 from storage.lake import Lake
 from storage.registry import Model, register
 from storage.verdicts import Decision, champion, decide, promotions
 from tests.flows.small import small_settings
+from tests.flows.webhook import webhook
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
@@ -62,6 +68,37 @@ def test_what_guards_runs_is_there_once(address: str, api: httpx.Client) -> None
     assert api.get(f"/v2/concurrency_limits/{GPU}").raise_for_status().json()["limit"] == 1
     known = api.post("/automations/filter", json={}).raise_for_status().json()
     assert [one["trigger"]["within"] for one in known] == [SILENCE_SECONDS]
+
+
+@pytest.mark.slow
+def test_setting_up_again_keeps_what_a_person_set(address: str, api: httpx.Client) -> None:
+    api.patch("/work_pools/gpu", json={"is_paused": True, "concurrency_limit": 3}).raise_for_status()
+    told = {**os.environ, "PREFECT_API_URL": f"{address}/api"}
+    set_up(told)
+    pool = api.get("/work_pools/gpu").raise_for_status().json()
+    assert (pool["is_paused"], pool["concurrency_limit"]) == (True, 3)
+    api.patch("/work_pools/gpu", json={"is_paused": False, "concurrency_limit": None}).raise_for_status()
+    with pytest.raises(SetupError, match="cpu is there already, of type process, not kubernetes"):
+        set_up(told, "kubernetes")
+
+
+@pytest.mark.slow
+def test_only_our_runs_die_of_silence_and_not_while_a_person_thinks(address: str, api: httpx.Client) -> None:
+    told = {"PREFECT_API_URL": f"{address}/api"}
+    with webhook() as (hook, texts):
+        guard({**told, VARIABLE: hook}, silence=10)
+        foreign, waits, silent = (beating(api, tags) for tags in ([], [TAG], [TAG]))
+        paused = {"state": {"type": "PAUSED", "name": "Suspended"}}
+        api.post(f"/flow_runs/{waits['id']}/set_state", json=paused).raise_for_status()
+        state = wait(api, silent["id"], seconds=90, until={"CRASHED"})
+        guard(told)
+        deadline = time.monotonic() + 30
+        while not texts and time.monotonic() < deadline:
+            time.sleep(0.5)
+    assert "Nothing was heard of it for 10 s" in state["message"]
+    assert texts == [f"Flywheel: silence died without a word ({silent['name']})"]
+    wait(api, waits["id"], seconds=1, until={"PAUSED"})
+    wait(api, foreign["id"], seconds=1, until={"RUNNING"})
 
 
 @pytest.mark.slow
@@ -111,7 +148,6 @@ def test_a_person_decides_by_a_form_that_shows_the_evidence(address: str, api: h
     shown = api.get(f"/flow_runs/{run['id']}/input/{keys['description']}").raise_for_status().json()
     assert "Shall `new` serve instead of `old`?" in shown
     assert "Loss 2.3 -> 2.1: proven better." in shown
-    wait_ended(api, run["id"])
     said = {"decision": "promote", "name": "Ann", "reason": "Reads well."}
     api.post(f"/flow_runs/{run['id']}/resume", json={"run_input": said}).raise_for_status()
     state = wait(api, run["id"], seconds=300)
@@ -125,14 +161,23 @@ def start(api: httpx.Client, deployment: str, settings: Settings) -> str:
     return str(api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"])
 
 
-def wait_ended(api: httpx.Client, run: str) -> None:
-    """Until the process of a suspended run is gone: Prefect removes its folder, in which the next one would start."""
-    asked = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
-    deadline = time.monotonic() + 120
-    while not any("exited cleanly" in log["message"] for log in api.post("/logs/filter", json=asked).json()):
-        assert time.monotonic() < deadline
-        time.sleep(1)
-    time.sleep(2)  # the folder goes just after that line
+def beating(api: httpx.Client, tags: list[str]) -> dict[str, Any]:
+    """A run whose process said once that it lives, as Prefect's engine does, and never again."""
+    flow = api.post("/flows/", json={"name": "silence"}).raise_for_status().json()["id"]
+    body = {"flow_id": flow, "tags": tags, "state": {"type": "RUNNING"}}
+    run: dict[str, Any] = api.post("/flow_runs/", json=body).raise_for_status().json()
+    related = [("flow", flow), *(("tag", tag) for tag in tags)]
+    event = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "prefect.flow-run.heartbeat",
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{run['id']}"},
+        "related": [
+            {"prefect.resource.id": f"prefect.{role}.{name}", "prefect.resource.role": role} for role, name in related
+        ],
+    }
+    api.post("/events", json=[event]).raise_for_status()
+    return run
 
 
 def wait(api: httpx.Client, run: str, seconds: float, until: Collection[str] = FINAL) -> dict[str, Any]:

@@ -1,34 +1,22 @@
 """Runs tell a webhook how they ended; that nobody listens, or listens badly, stops nothing and gives nothing away."""
 
-import json
 import logging
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
 from prefect import flow
 
 from configs.mistake import Mistake
 from flows.notify import VARIABLE, notify, notify_end
+from tests.flows.webhook import webhook
 
 
 @pytest.fixture
 def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What a webhook of the environment was told."""
-    texts: list[str] = []
-
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            texts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-            self.send_response(204)
-            self.end_headers()
-
-    with HTTPServer(("127.0.0.1", 0), Webhook) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv(VARIABLE, f"http://127.0.0.1:{server.server_port}/secret-part")
+    with webhook() as (address, texts):
+        monkeypatch.setenv(VARIABLE, address)
         yield texts
-        server.shutdown()
 
 
 def test_without_an_address_nothing_is_posted(monkeypatch: pytest.MonkeyPatch) -> None:
