@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-EXTRAS = ("embeddings", "s3", "ray", "cluster")
+EXTRAS = ("embeddings", "s3", "ray", "cluster", "qlora")
 
 Pins = dict[str, str]
 """Package -> its lines: the pin and a hash a line."""

@@ -10,6 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from deploy.images.lock import EXTRAS
+
 IMAGES = Path("deploy/images")
 KINDS = ("cpu", "gpu", "vllm")
 
@@ -33,6 +35,11 @@ def test_what_the_image_runs_is_not_root() -> None:
     assert users == ["1000:1000"]
 
 
+def test_secrets_of_the_checkout_are_not_copied() -> None:
+    lines = (IMAGES / "Dockerfile.dockerignore").read_text().splitlines()
+    assert lines.index("deploy/*.env") > lines.index("!deploy"), "the last line that matches counts"
+
+
 @pytest.mark.parametrize("kind", ["all", *KINDS])
 def test_every_requirement_has_a_hash_and_none_an_address(kind: str) -> None:
     text = (IMAGES / f"{kind}.txt").read_text()
@@ -45,7 +52,7 @@ def test_every_requirement_has_a_hash_and_none_an_address(kind: str) -> None:
 def test_the_pins_are_what_pyproject_asks_for(kind: str) -> None:
     """Else `make lock` has to be run again."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    extras = ["embeddings", "s3", "ray", "cluster"] + ["vllm"] * (kind == "vllm")
+    extras = [*EXTRAS, *["vllm"] * (kind == "vllm")]
     wanted = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
     pinned = pins(kind)
     for requirement in map(Requirement, wanted):
