@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from configs.load import override, parse
 from configs.mistake import Mistake
 from flows.batches import unfinished_batches
 from flows.cli_serving import serving
@@ -84,7 +83,7 @@ def collector(
     """Take interactions, feedback and OpenTelemetry traces over HTTP, for the next `run` to collect."""
     from tasks.collect.http.serve import serve
 
-    settings = settings_of(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    settings = settings_of(config, overrides)
 
     def ready(address: str, spool: str) -> None:
         console.print(f"Collecting on [bold]{address}[/] into {spool}. Ctrl-C ends it.", soft_wrap=True)
@@ -119,16 +118,18 @@ def metrics(
     port: Annotated[int | None, typer.Option(help="Answer GET /metrics there; without it, print once.")] = None,
 ) -> None:
     """Figures of the runs for Prometheus: to scrape, or for a textfile collector."""
-    from flows.metrics import exposition, server
+    from prometheus_client import generate_latest
+
+    from flows.metrics import figures, serve
 
     found = existing(lake)
     if port is None:
-        sys.stdout.write(exposition(found).decode())
+        sys.stdout.write(generate_latest(figures(found)).decode())
         return
-    with server(found, host, port) as listening:
-        console.print(f"Metrics on [bold]http://{host}:{listening.server_port}/metrics[/]. Ctrl-C ends it.")
-        with suppress(KeyboardInterrupt):
-            listening.serve_forever()
+    server, thread = serve(found, host, port)
+    console.print(f"Metrics on [bold]http://{host}:{server.server_port}/metrics[/]. Ctrl-C ends it.")
+    with suppress(KeyboardInterrupt):
+        thread.join()
 
 
 @app.command()
@@ -151,7 +152,7 @@ def mix(
     from flows.mixing import mixtures
     from flows.summary import print_mixture
 
-    settings = settings_of(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    settings = settings_of(config, overrides)
     for shown in mixtures(existing(settings.lake), settings, stage, dry_run=dry_run):
         print_mixture(console, shown.manifest, shown.skipped)
 
@@ -257,7 +258,7 @@ def erase(
     from flows.erase import plan, wish
     from flows.summary import print_erasure
 
-    settings = settings_of(config, overrides) if config else parse(override({}, overrides or []), "--set")
+    settings = settings_of(config, overrides)
     lake = existing(settings.lake)
     what = plan(lake, *wish(user, conversation, name), settings.collect)
     if yes:

@@ -4,22 +4,25 @@ They are read from the tables, so they outlive every process, and one scrape sho
 """
 
 from collections.abc import Iterable, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
 
 import polars as pl
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Gauge, Metric, start_http_server
+from prometheus_client.registry import Collector
 
 from storage.lake import Lake
 from storage.verdicts import champion
+from tasks.inference.listen import refused
 from tasks.report import judged, tables
 
 NAME = "flywheel"
 Sample = tuple[tuple[str, ...], float]
 
 
-def exposition(lake: Lake) -> bytes:
-    """All figures in Prometheus' text format; those of steps, trainings and comparisons are the newest batch's."""
+def figures(lake: Lake) -> CollectorRegistry:
+    """All figures as they are now; those of steps, trainings and comparisons are the newest batch's."""
     registry = CollectorRegistry()
 
     def show(name: str, what: str, labels: Iterable[str], samples: Sequence[Sample]) -> None:
@@ -53,28 +56,35 @@ def exposition(lake: Lake) -> bytes:
             for role, figure in (("champion", row.champion), ("challenger", row.challenger))
         ]
         show("evaluation", "A model's score by a metric.", ["metric", "model"], compared)
-    return generate_latest(registry)
+    return registry
 
 
-def server(lake: Lake, host: str, port: int) -> ThreadingHTTPServer:
-    """An HTTP server, not yet serving, that answers `GET /metrics` from the lake as it is then."""
+def serve(lake: Lake, host: str, port: int) -> tuple[WSGIServer, Thread]:
+    """Answer `GET /metrics` from the lake as it is then; 0 takes a free port.
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path != "/metrics":
-                self.send_error(404)
-                return
-            body = exposition(lake)
-            self.send_response(200)
-            self.send_header("Content-Type", CONTENT_TYPE_LATEST)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    Returns:
+        The server, and its thread.
 
-        def log_message(self, format: str, *args: object) -> None:
-            """A scrape every few seconds is not worth a line."""
+    Raises:
+        ListenError: the port is taken, or the address is not this machine's.
+    """
+    registry = CollectorRegistry()
+    registry.register(Figures(lake))
+    try:
+        return start_http_server(port, host, registry)
+    except OSError as error:
+        raise refused(host, port, error) from error
 
-    return ThreadingHTTPServer((host, port), Handler)
+
+@dataclass(frozen=True, eq=False)  # the registry keeps them in a dictionary
+class Figures(Collector):
+    """Those of a lake, read anew whenever they are asked for."""
+
+    lake: Lake
+
+    def collect(self) -> Iterable[Metric]:
+        """What Prometheus' client asks for."""
+        return figures(self.lake).collect()
 
 
 def _kind(row: tables.FunnelRow) -> str:

@@ -193,7 +193,7 @@ def _comparison_table(comparisons: list[Comparison]) -> Table:
     table = Table(
         title="\nChampion against challenger", title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    for name in ("metric", "role", "champion", "challenger", "better by", "95% sure of", "items", ""):
+    for name in ("metric", "role", "champion", "challenger", "better by", "at least", "items", ""):
         table.add_column(name, justify="left" if name in {"metric", "role", ""} else "right")
     for row in comparisons:
         mark = {True: "[green]passed[/]", False: "[red]not passed[/]", None: ""}[row.passed]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from configs.load import load
+from configs.load import load, override, parse
 from configs.settings import Settings
 from storage.lake import Lake, LakeError
 
@@ -22,9 +22,9 @@ SetOption = Annotated[
 ]
 
 
-def settings_of(config: Path, overrides: list[str] | None) -> Settings:
-    """The settings of a config file, with what `--set` overrides."""
-    return load(config, overrides or [])
+def settings_of(config: Path | None, overrides: list[str] | None) -> Settings:
+    """The settings of a config file, or the defaults, with what `--set` overrides."""
+    return load(config, overrides or []) if config else parse(override({}, overrides or []), "--set")
 
 
 def existing(uri: str) -> Lake:
@@ -47,7 +47,6 @@ def prepare_prefect(*, verbose: bool) -> None:
         "PREFECT_LOGGING_FORMATTERS_STANDARD_FORMAT": "%(asctime)s  %(message)s",
         "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s  %(message)s",
         "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s  %(message)s",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
     for name, value in defaults.items():

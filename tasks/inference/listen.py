@@ -34,9 +34,14 @@ def listening(host: str, port: int, backlog: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=backlog)
     except OSError as error:
-        raise ListenError(
-            f"Cannot listen on {host}, port {port}: {error.strerror}; choose another with --host and --port."
-        ) from error
+        raise refused(host, port, error) from error
+
+
+def refused(host: str, port: int, error: OSError) -> ListenError:
+    """What to tell whoever wanted to listen there."""
+    return ListenError(
+        f"Cannot listen on {host}, port {port}: {error.strerror}; choose another with --host and --port."
+    )
 
 
 def address(listener: socket.socket) -> str:

@@ -1,5 +1,6 @@
 """The `flywheel` command, as a person meets it: help, mistakes, an empty source."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,23 +16,11 @@ def flywheel(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command() -> None:
     shown = flywheel("--help")
     assert shown.returncode == 0
-    commands = (
-        "run",
-        "curate",
-        "collector",
-        "new-key",
-        "status",
-        "report",
-        "promote",
-        "rollback",
-        "serve",
-        "export",
-        "mix",
-        "export-mixture",
-        "maintain",
-        "trace",
-    )
-    assert all(name in shown.stdout for name in (*commands, "erase"))
+    listed = set(re.findall(r"^│ (\w[\w-]*) ", shown.stdout, re.MULTILINE))
+    assert listed == {
+        "run", "curate", "mix", "export-mixture", "review", "status", "report", "trace", "erase", "maintain",
+        "promote", "rollback", "export", "serve", "collector", "new-key", "metrics", "deploy",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -49,6 +38,14 @@ def test_a_mistake_is_one_sentence_and_no_traceback(arguments: list[str], words:
     shown = flywheel(*arguments)
     assert shown.returncode == 2
     assert all(word in shown.stderr for word in words), shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_a_prefect_server_that_is_away_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    shown = flywheel("deploy")
+    assert shown.returncode == 2
+    assert "PREFECT_API_URL (http://127.0.0.1:9/api)" in shown.stderr
     assert "Traceback" not in shown.stderr
 
 

@@ -1,17 +1,19 @@
 """The figures for Prometheus: those of the tables, in a format that its own parser reads."""
 
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flows.metrics import exposition, server
+from flows.metrics import figures, serve
 from storage.lake import Lake
 from storage.publish import Books, publish
 from storage.verdicts import Decision, decide
+from tasks.inference.listen import ListenError
 from tests.rows import write
 
 STARTED = datetime(2026, 3, 1, 2, tzinfo=UTC)
@@ -31,7 +33,7 @@ def lake(tmp_path: Path) -> Lake:
     return found
 
 
-def figures(text: str) -> dict[tuple[str, ...], float]:
+def parsed(text: str) -> dict[tuple[str, ...], float]:
     """(name, label values in the order of their names ...) -> figure."""
     families = text_string_to_metric_families(text)
     return {
@@ -42,7 +44,7 @@ def figures(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_steps_verdicts_champion_and_times(lake: Lake) -> None:
-    found = figures(exposition(lake).decode())
+    found = parsed(generate_latest(figures(lake)).decode())
     assert found["flywheel_step_rows_in", "collected", "score"] == 10
     assert found["flywheel_step_rows_out", "duplicates", "collected", "score"] == 3
     assert found["flywheel_champion", "sft-1"] == 1
@@ -53,12 +55,16 @@ def test_steps_verdicts_champion_and_times(lake: Lake) -> None:
 
 
 def test_a_scrape_shows_what_is_there_then(lake: Lake) -> None:
-    with server(lake, "127.0.0.1", 0) as listening:
-        Thread(target=listening.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{listening.server_port}"
-        decide(lake, Decision("dpo-2", "sft-1", "promote", ["Better."], {"metrics": []}), batch="0003-c")
-        told = httpx.get(f"{address}/metrics")
-        assert httpx.get(f"{address}/lake").status_code == 404
-        listening.shutdown()
+    server, thread = serve(lake, "127.0.0.1", 0)
+    decide(lake, Decision("dpo-2", "sft-1", "promote", ["Better."], {"metrics": []}), batch="0003-c")
+    told = httpx.get(f"http://127.0.0.1:{server.server_port}/metrics")
+    server.shutdown()
+    thread.join()
+    server.server_close()
     assert told.headers["content-type"].startswith("text/plain")
-    assert figures(told.text)["flywheel_champion", "dpo-2"] == 1
+    assert parsed(told.text)["flywheel_champion", "dpo-2"] == 1
+
+
+def test_a_port_that_is_taken_is_said(lake: Lake) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenError, match="--port"):
+        serve(lake, "127.0.0.1", taken.getsockname()[1])
