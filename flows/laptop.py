@@ -62,7 +62,6 @@ def environment(folder: Path, address: str) -> dict[str, str]:
         "PREFECT_UI_API_URL": f"{address}/api",
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_SERVER_API_PORT": address.rpartition(":")[2],
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,storage",
     }
 

@@ -1,7 +1,10 @@
-"""What SECURITY.md says of code in data and models: it is not run."""
+"""What SECURITY.md says of code in data and models: it is not run. And nobody is told that we run."""
 
 import ast
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +75,18 @@ def test_nothing_runs_what_it_reads(file: Path) -> None:
     assert not told & {"trust_remote_code=True", "shell=True", "weights_only=False", "allow_pickle=True"}
     if file != ROOT / "tasks/engine/spread.py":  # between processes of one Ray cluster, never from files
         assert not PICKLES & {module.split(".")[0] for module in imports(file)}
+
+
+def test_nothing_is_sent_to_those_who_made_what_we_use() -> None:
+    """As in a notebook of somebody who never heard of these variables."""
+    switches = ("DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY", "PREFECT_SERVER_ANALYTICS_ENABLED")
+    program = """
+import flows
+from huggingface_hub.constants import HF_HUB_DISABLE_TELEMETRY
+from os import environ
+from prefect.settings import get_current_settings
+print(HF_HUB_DISABLE_TELEMETRY, get_current_settings().server.analytics_enabled, environ["DO_NOT_TRACK"])
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in switches}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["True", "False", "1"]
