@@ -17,6 +17,7 @@ import anyio.from_thread
 import httpx
 
 from tasks.inference.engine import EngineError, Failure, Outcome, Request, Sampling
+from tasks.lm.bearer import bearer
 from tasks.lm.generate import Completion
 from tasks.lm.template import clean_messages
 
@@ -82,7 +83,7 @@ class Endpoint:
         limits = httpx.Limits(max_connections=self.in_flight, max_keepalive_connections=self.in_flight)
         try:
             async with (
-                httpx.AsyncClient(timeout=self.timeout, limits=limits, headers=_headers(self.key)) as client,
+                httpx.AsyncClient(timeout=self.timeout, limits=limits, headers=bearer(self.key)) as client,
                 asyncio.TaskGroup() as workers,
             ):
                 for _ in range(self.in_flight):
@@ -187,7 +188,7 @@ def served(url: str, key: str | None) -> list[str]:
         EngineError: there is no such API.
     """
     try:
-        response = httpx.get(f"{url}/models", headers=_headers(key), timeout=30).raise_for_status()
+        response = httpx.get(f"{url}/models", headers=bearer(key), timeout=30).raise_for_status()
         return [str(model["id"]) for model in response.json()["data"]]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
         said = f"No OpenAI-compatible API answers at {url}/models ({type(error).__name__}: {error})"
@@ -204,10 +205,6 @@ def _listed(url: str, key: str | None, section: str) -> list[str]:
     if not names:
         raise EngineError(f"{url} serves no model: start it with one.")
     return names
-
-
-def _headers(key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _completion(response: httpx.Response, request: Request) -> Completion:

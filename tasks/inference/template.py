@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 
+from tasks.lm.bearer import bearer
 from tasks.lm.template import PROBE, render, template_hash
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,7 @@ def template_fault(url: str, model: str, key: str | None, folder: Path) -> str |
         httpx.TransportError: it cannot be reached.
     """
     body = {"model": model, "messages": PROBE, "add_generation_prompt": False}
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    reply = httpx.post(f"{url.removesuffix('/v1')}/tokenize", json=body, headers=headers, timeout=60)
+    reply = httpx.post(f"{url.removesuffix('/v1')}/tokenize", json=body, headers=bearer(key), timeout=60)
     tokens = _tokens(reply)
     if tokens is None:
         log.info("%s does not say how it writes conversations: its chat template is not compared", url)

@@ -17,6 +17,7 @@ import numpy as np
 
 from configs.mistake import Mistake
 from storage.progress import progress
+from tasks.lm.bearer import bearer
 from tasks.lm.likelihood import Likelihoods, length_batches
 from tasks.lm.template import Encoded
 
@@ -137,8 +138,7 @@ def _run(
     label: str,
 ) -> None:
     """Ask for all batches, several at a time."""
-    key = os.environ.get(KEY_VARIABLE)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = bearer(os.environ.get(KEY_VARIABLE))
     with httpx.Client(headers=headers, timeout=TIMEOUT) as client, ThreadPoolExecutor(IN_FLIGHT) as pool:
         model = endpoint.model or _served(client, endpoint)
         done: Iterator[None] = pool.map(lambda batch: ask(client, model, batch), batches)

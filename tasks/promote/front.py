@@ -16,6 +16,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from tasks.lm.bearer import bearer
+
 NAME = "champion"
 AGAIN_SECONDS = 5
 TIMEOUT = httpx.Timeout(10, read=600)  # seconds; a long answer that is not streamed comes all at once
@@ -82,7 +84,7 @@ class Front:
         path = request.scope["path"]
         if {".", ".."} & set(path.split("/")):
             raise httpx.InvalidURL("it has dots")
-        headers = {"authorization": f"Bearer {backend.key}"}
+        headers = bearer(backend.key)
         if "content-type" in request.headers:
             headers["content-type"] = request.headers["content-type"]
         return self.client.build_request(

@@ -10,6 +10,7 @@ import httpx
 from configs.settings import SmokePrompt
 from tasks.inference.engine import EngineError
 from tasks.inference.template import template_fault
+from tasks.lm.bearer import bearer
 
 MOST_TOKENS = 128
 SHOWN = 60  # characters of a prompt in a sentence
@@ -52,9 +53,8 @@ def over_http(
     Raises:
         EngineError: it gives no answers.
     """
-    headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        with httpx.Client(timeout=timeout, headers=headers) as client:
+        with httpx.Client(timeout=timeout, headers=bearer(key)) as client:
             faults = failures(prompts, [_asked(client, url, model, prompt.prompt) for prompt in prompts])
         fault = template_fault(url, model, key, folder)
     except httpx.HTTPError as error:
