@@ -20,7 +20,7 @@ class InferenceSettings(Section):
     model: str = Field(
         default="champion", description="Folder or name of the model for engines of our own; champion: who serves."
     )
-    lora_adapter: str | None = Field(default=None, description="Folder of a LoRA adapter for it; vLLM only.")
+    lora_adapter: str | None = Field(default=None, description="Folder of a LoRA adapter for it.")
     endpoints: tuple[str, ...] = Field(
         default=(), description="Addresses of OpenAI-compatible APIs of one model, ending in /v1."
     )
@@ -39,7 +39,11 @@ class InferenceSettings(Section):
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Python of the environment with vLLM.")
     tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share the model, in vLLM.")
     gpu_memory_utilization: float | None = Field(
-        default=None, gt=0, le=1, description="Share of the GPU's memory that vLLM takes; by default vLLM's."
+        default=None,
+        gt=0,
+        le=1,
+        description="Share of the GPU's memory that vLLM takes; by default vLLM's, which leaves hardly any: best_of_n "
+        "loads the model of the reward head beside it.",
     )
     vllm_arguments: tuple[str, ...] = Field(
         default=(), description="More arguments of the vLLM server, such as --quantization=fp8"

@@ -139,9 +139,9 @@ def check_models(settings: Settings) -> None:
     """
     if settings.score.embedding_model is not None and settings.score.embedding_endpoint is None:
         embedding_folder(settings.score.embedding_model)
-    for name in (settings.score.toxicity_model, settings.score.reward_model):
-        if name is not None:
-            resolve(name)
+    for key in ("toxicity_model", "reward_model"):
+        if (name := getattr(settings.score, key)) is not None:
+            resolve(name, f"score.{key}")
 
 
 def collected(batch: str) -> Snapshot:

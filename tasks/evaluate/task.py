@@ -144,8 +144,7 @@ def _judged(
     old, new = old.join(new, on="item", how="semi"), new.join(old, on="item", how="semi")
     if not settings.judge.enabled or old.is_empty():
         return [], {}
-    judge = champion.path if settings.judge.model == "champion" else settings.judge.model
-    with open_client(lake, settings.judge, judge, step="evaluate") as client:
+    with open_client(lake, settings.judge, champion.path, step="evaluate") as client:
         before, after, figures = judged(old, new, client, seed)
     return [_described(before, items, champion), _described(after, items, challenger)], figures
 

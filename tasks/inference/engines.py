@@ -102,7 +102,7 @@ def open_engine(settings: InferenceSettings, model: str, *, on_policy: bool = Fa
             )
         else:
             own = on_policy or settings.model == "champion"
-            folder = resolve(model if own else settings.model)
+            folder = resolve(model) if own else resolve(settings.model, f"{settings.section}.model")
             if kind == "vllm":
                 require_merged(folder)
             adapter = None if on_policy else _adapter(settings)
@@ -118,19 +118,19 @@ def open_engine(settings: InferenceSettings, model: str, *, on_policy: bool = Fa
 
 
 def _choose(settings: InferenceSettings, *, on_policy: bool) -> str:
-    kind = settings.engine
-    if kind == "openai" and not settings.endpoints:
+    if settings.engine == "openai" and not settings.endpoints:
         raise EngineError(f'{settings.section}.engine is "openai", but its endpoints name no address ending in /v1.')
-    if kind == "vllm" and not Path(settings.vllm_python).exists():
+    if settings.asks_endpoints and not on_policy:
+        return "openai"
+    built = Path(settings.vllm_python).exists()
+    if settings.engine == "vllm" and not built:
         raise EngineError(
             f'{settings.section}.engine is "vllm", but there is no {settings.vllm_python}: build that environment '
             "(`make vllm-cpu` does without a GPU) or set vllm_python."
         )
-    if kind in {"vllm", "transformers"}:
-        return kind
-    if settings.endpoints and not on_policy:
-        return "openai"
-    return "vllm" if Path(settings.vllm_python).exists() else "transformers"
+    if settings.engine in {"vllm", "transformers"}:
+        return settings.engine
+    return "vllm" if built else "transformers"
 
 
 def _limits(settings: InferenceSettings) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def embedding_folder(name_or_path: str) -> Path:
         MissingModelError: no such model.
     """
     if name_or_path != MINILM:
-        return resolve(name_or_path)
+        return resolve(name_or_path, "score.embedding_model")
     found = find_spec(MINILM_PACKAGE)
     if found is None or found.origin is None:
         raise EmbeddingError(f"score.embedding_model is minilm, which is not installed: {HINT}, or name another model.")

@@ -55,11 +55,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("FLYWHEEL_CACHE", Path.home() / ".cache" / "flywheel"))
 
 
-def resolve(name_or_path: str | Path) -> Path:
+def resolve(name_or_path: str | Path, setting: str = "model_name_or_path") -> Path:
     """The local folder of a model.
 
     Args:
         name_or_path: "smollm2", a folder, or the name of a model in the local Hugging Face cache or on the hub.
+        setting: which one names it, for errors.
 
     Raises:
         MissingModelError: no such model.
@@ -77,9 +78,9 @@ def resolve(name_or_path: str | Path) -> Path:
         return folder.resolve()
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise MissingModelError(
-            f'No model folder {folder}: set model_name_or_path to a folder with config.json, a hub name, or "smollm2".'
+            f'No model folder {folder}: set {setting} to a folder with config.json, a hub name, or "smollm2".'
         )
-    return _from_hub(name)
+    return _from_hub(name, setting)
 
 
 def model_identity(folder: Path) -> str:
@@ -151,7 +152,7 @@ def load_tokenizer(name_or_path: str | Path) -> Any:
     return tokenizer
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, setting: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -160,5 +161,5 @@ def _from_hub(name: str) -> Path:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise MissingModelError(
             f"{name} is neither a folder here nor in the Hugging Face cache, and the hub did not give it "
-            f'({type(error).__name__}): set model_name_or_path to a folder with config.json, or to "smollm2".'
+            f'({type(error).__name__}): set {setting} to a folder with config.json, or to "smollm2".'
         ) from error

@@ -9,7 +9,7 @@ from tasks.lm.load import MissingModelError
 
 @pytest.mark.parametrize("key", ["embedding_model", "toxicity_model", "reward_model"])
 def test_a_missing_model_is_said_at_once(key: str) -> None:
-    with pytest.raises(MissingModelError, match="/nowhere/at/all"):
+    with pytest.raises(MissingModelError, match=f"/nowhere/at/all: set score.{key} to"):
         check_models(parse({"score": {key: "/nowhere/at/all"}}, "here"))
 
 

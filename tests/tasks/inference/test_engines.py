@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from pydantic import ValidationError
 
+from configs.evidence import JudgeSettings
 from configs.settings import SynthesizeSettings
 from tasks.inference.engine import Request, Sampling
 from tasks.inference.engines import OwnServer, open_engine
@@ -29,8 +30,8 @@ def folders(tmp_path_factory):
     return champion, other, home / "adapter"
 
 
-def answer(settings: SynthesizeSettings, champion, **kwargs) -> tuple[str, str, str]:
-    with open_engine(settings, str(champion), **kwargs) as engine:
+def answer(settings: SynthesizeSettings, champion) -> tuple[str, str, str]:
+    with open_engine(settings, str(champion)) as engine:
         ((_, completion),) = engine.generate([REQUEST], GREEDY)
         return engine.model, engine.identity, completion.text
 
@@ -58,6 +59,13 @@ def test_what_is_no_adapter_is_said_before_anything_starts(folders):
     settings = SynthesizeSettings(engine="transformers", lora_adapter=str(other))
     with pytest.raises(MissingModelError, match=r"synthesize\.lora_adapter: .* no adapter_config\.json"):
         answer(settings, champion)
+
+
+def test_a_model_that_is_not_there_is_said_by_the_key_that_names_it(folders):
+    for settings in (SynthesizeSettings, JudgeSettings):
+        wrong = settings(engine="transformers", model="/no/model")
+        with pytest.raises(MissingModelError, match=rf"No model folder /no/model: set {settings.section}\.model to"):
+            answer(wrong, folders[0])
 
 
 def test_endpoints_and_a_model_of_our_own_exclude_each_other():
