@@ -59,7 +59,8 @@ class SynthesizeSettings(InferenceSettings):
     pairs: int = Field(default=100, ge=0, description="Prompts to sample answers for (preference pairs).")
     pairs_from: Literal["start", "engine"] = Field(
         default="start",
-        description="Who writes them. start: the model that DPO starts from; engine: the engine's (marked off-policy).",
+        description="Who writes them. start: the model that DPO starts from; engine: the engine's, whose pairs say "
+        "off_policy in their row and are mixed like the others.",
     )
     samples: int = Field(default=4, ge=2, description="Answers per prompt, for a pair and for best_of_n.")
     judge: Judge = Field(

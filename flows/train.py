@@ -96,7 +96,7 @@ def first_parent(run: Run, settings: Settings) -> Model:
 def prepare(lake: Lake, run: Run, stage: str, start: Model, settings: Settings) -> Snapshot | None:
     """Mix what the stage is trained on; None, with the reason on the log, when there is nothing to learn from it."""
     if stage == "dpo" and settings.synthesize.enabled and settings.synthesize.pairs:
-        synthesize_pairs(lake, run.batch, start, settings.synthesize, settings.seed)
+        synthesize_pairs(lake, run.batch, start, run.champion, settings.synthesize, settings.seed)
     chosen = getattr(settings.train, stage)
     mixture = mix(lake, stage, run.batch, settings.mix, settings.collect, chosen, start.path, settings.seed)
     if mixture.snapshot is None:

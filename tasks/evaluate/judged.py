@@ -16,12 +16,11 @@ from scipy.special import expit
 
 from tasks.evaluate.score import SCORE, score_rows
 from tasks.inference.client import Client
-from tasks.inference.judge import Answer, Pair, Quality, compare, rate
+from tasks.inference.judge import POINTS, Answer, Pair, Quality, compare, rate
 
 WINS = "judge_win"
 MARK = "judged_"
 """How the metric of a rubric's aspect begins."""
-VALUES = {"first": 1.0, "tie": 0.5, "second": 0.0}
 STIFFNESS = 0.1  # a weak pull of both parameters towards 0: without it, all pairs won would be infinitely certain
 
 
@@ -47,7 +46,7 @@ def judged(
         )
     ]
     verdicts, losses = compare(pairs, client, seed)
-    value = pl.Series([VALUES.get(verdict or "") for verdict in verdicts], dtype=pl.Float64)
+    value = pl.Series([None if verdict is None else POINTS[verdict] for verdict in verdicts], dtype=pl.Float64)
     known = value.is_not_null().to_numpy()
     won = value.drop_nulls().to_numpy()
     lengths = np.array([len(pair.first) - len(pair.second) for pair in pairs], dtype=np.float64)[known]

@@ -123,7 +123,13 @@ class Client:
 
 @contextmanager
 def open_client(
-    lake: Lake, settings: InferenceSettings, model: str, *, on_policy: bool = False, step: str = "synthesize"
+    lake: Lake,
+    settings: InferenceSettings,
+    model: str,
+    *,
+    on_policy: bool = False,
+    step: str = "synthesize",
+    usage: Usage | None = None,
 ) -> Iterator[Client]:
     """What to ask through, with the lake's journal; whatever it started is ended with the block.
 
@@ -133,6 +139,7 @@ def open_client(
         model: folder or name of the model, for engines of our own.
         on_policy: the answers must be this very model's: see `tasks.inference.engines.open_engine`.
         step: what the log calls it.
+        usage: of the step so far, where it opens a second client: the budget is the step's.
     """
     budget = Budget(
         settings.budget_requests,
@@ -145,7 +152,7 @@ def open_client(
         open_journal(lake.folder("work", "requests")) as journal,
         open_engine(settings, model, on_policy=on_policy) as engine,
     ):
-        yield Client(engine, journal, budget, step=step)
+        yield Client(engine, journal, budget, usage or Usage(), step)
 
 
 def _key(identity: str, request: Request, sampling: Sampling) -> str:

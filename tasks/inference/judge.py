@@ -32,6 +32,8 @@ _RATE = (
 )
 
 Verdict = Literal["first", "second", "tie"]
+POINTS: Mapping[Verdict, float] = {"first": 1.0, "tie": 0.5, "second": 0.0}
+"""What the first answer of a comparison gets; the second one gets the rest of 1."""
 
 
 class Choice(BaseModel):

@@ -1,6 +1,7 @@
 """What a method is: seeds in, drafts of conversations out, and every loss with its reason."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -92,12 +93,19 @@ class Dropped:
     content: str
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What was lost on the way to drafts, by reason, where one of them takes several answers: a figure of the books."""
+
+    counts: Counter[str]
+
+
 class Method(Protocol):
     """A way to make conversations: a module in `tasks.synthesize.methods`, and a line in its `METHODS`."""
 
     def __call__(
         self, seeds: Seeds, count: int, settings: SynthesizeSettings, client: Client, seed: int
-    ) -> Iterator[Draft | Dropped]:
+    ) -> Iterator[Draft | Dropped | Losses]:
         """Try for `count` conversations: for each of them either a draft or the reason why there is none.
 
         Args:

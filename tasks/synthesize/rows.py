@@ -14,7 +14,7 @@ from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
 from tasks.inference.engine import Sampling
 from tasks.lm.template import clean_messages
-from tasks.synthesize.method import Draft, Dropped, Seed, Seeds
+from tasks.synthesize.method import Draft, Dropped, Losses, Seed, Seeds
 from tasks.text.conversation import last_answer
 from tasks.text.language import UNKNOWN, detect
 
@@ -77,19 +77,28 @@ def _train(rows: pl.LazyFrame) -> pl.LazyFrame:
 
 @dataclass(frozen=True)
 class Made:
-    """What a method made: rows of the synthetic table and of the quarantine, and what became of its tries by reason."""
+    """What a method made: rows of the synthetic table and of the quarantine, and what became of its tries by reason.
+
+    `losses` are those on the way, by method and reason.
+    """
 
     rows: pl.DataFrame
     quarantine: pl.DataFrame
     counts: Counter[str]
+    losses: Counter[str]
 
 
-def synthetic_rows(results: Sequence[Draft | Dropped], origin: Origin) -> Made:
+def synthetic_rows(results: Sequence[Draft | Dropped | Losses], origin: Origin) -> Made:
     """The results of a method as rows."""
     counts: Counter[str] = Counter()
+    losses: Counter[str] = Counter()
+    for one in results:
+        if isinstance(one, Losses):
+            losses.update({f"{origin.method}_{reason}": count for reason, count in one.counts.items()})
     made: dict[str, dict[str, Any]] = {}
     dropped = []
-    for position, result in enumerate(_in_their_language(results)):
+    tries = [one for one in results if not isinstance(one, Losses)]
+    for position, result in enumerate(_in_their_language(tries)):
         if isinstance(result, Dropped):
             counts[f"{origin.method}_{result.reason}"] += 1
             dropped.append(_dropped_row(result, position, origin))
@@ -97,7 +106,7 @@ def synthetic_rows(results: Sequence[Draft | Dropped], origin: Origin) -> Made:
         row = _row(result, origin)
         counts["repeated" if row["id"] in made else "synthetic"] += 1
         made.setdefault(row["id"], row)
-    return Made(table_frame("synthetic", made.values()), table_frame("quarantine", dropped), counts)
+    return Made(table_frame("synthetic", made.values()), table_frame("quarantine", dropped), counts, losses)
 
 
 def empty(table: str) -> pl.DataFrame:

@@ -2,7 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 
 import polars as pl
@@ -16,7 +17,7 @@ from storage.snapshot import Snapshot
 from tasks.inference.client import Client, open_client
 from tasks.lm.load import resolve
 from tasks.lm.reward import Head, newest_reward_head
-from tasks.synthesize.candidates import Candidates, by_judge, by_reward, sample_answers
+from tasks.synthesize.candidates import Prompt, sample_answers, scorer
 from tasks.synthesize.method import sampling
 from tasks.synthesize.methods import METHODS
 from tasks.synthesize.pairs import Writer, pair_rows
@@ -59,13 +60,16 @@ def synthesize(
 
 
 @task(name="synthesize pairs", persist_result=False)
-def synthesize_pairs(lake: Lake, batch: str, model: Model, settings: SynthesizeSettings, seed: int) -> Snapshot:
+def synthesize_pairs(
+    lake: Lake, batch: str, model: Model, champion: Model, settings: SynthesizeSettings, seed: int
+) -> Snapshot:
     """Sample answers to the batch's prompts; keep a better and a worse one.
 
     Args:
         lake: where everything lies.
         batch: whose curated prompts are answered.
         model: which DPO will start from. It answers itself, unless `pairs_from` says that the engine does.
+        champion: who serves. It is the engine's model, which judges, unless the settings name another one.
         settings: how many prompts and samples.
         seed: all randomness follows from it.
     """
@@ -79,13 +83,7 @@ def synthesize_pairs(lake: Lake, batch: str, model: Model, settings: SynthesizeS
             return StepOutput(empty("preferences"), Books(len(ids), {"no_reward_head": len(ids)}))
         chosen = prompts.filter(pl.col("id").is_in(ids)).select("id", "messages").sort("id").collect()
         waiting = [(row["id"], tuple(row["messages"][:-1])) for row in chosen.iter_rows(named=True)]
-        with open_client(lake, settings, model.path, on_policy=settings.pairs_from == "start") as client:
-            candidates, unsound = sample_answers(waiting, settings, client, seed)
-            facts = {**asdict(client.usage), **_prefixed("answers_", unsound)}
-            writer = _writer(client, model)
-        scored, judging = _scored(lake, candidates, model, settings, head, seed)
-        rows, counts = pair_rows(scored, writer, settings.max_length_ratio)
-        return StepOutput(rows, Books(len(ids), counts, facts | judging))
+        return _make_pairs(lake, waiting, model, champion, settings, head, seed)
 
     return run_step(
         lake,
@@ -95,7 +93,7 @@ def synthesize_pairs(lake: Lake, batch: str, model: Model, settings: SynthesizeS
         settings=[settings],
         inputs=[],
         work=work,
-        extra=[model.id, head[0].id if head else "", str(seed)],
+        extra=[model.id, champion.id, head[0].id if head else "", str(seed)],
     )
 
 
@@ -104,25 +102,33 @@ def _head(lake: Lake, settings: SynthesizeSettings) -> Head | None:
     return newest_reward_head(lake) if settings.judge == "reward" else None
 
 
-def _writer(client: Client, model: Model) -> Writer:
-    own = client.engine.folder == resolve(model.path) and client.engine.model == resolve(model.path).name
-    return Writer(model.id if own else client.engine.model, off_policy=not own)
-
-
-def _scored(
+def _make_pairs(
     lake: Lake,
-    candidates: Sequence[Candidates],
+    prompts: Sequence[Prompt],
     model: Model,
+    champion: Model,
     settings: SynthesizeSettings,
     head: Head | None,
     seed: int,
-) -> tuple[Sequence[Candidates], dict[str, float]]:
-    """The candidates with their scores, and what scoring took."""
-    if head is not None:
-        return by_reward(candidates, head), {}
-    with open_client(lake, settings, model.path) as client:
-        scored, losses = by_judge(candidates, settings.judge, client, seed)
-        return scored, _prefixed("judge_", {**asdict(client.usage), **losses})
+) -> StepOutput:
+    """The pairs of all prompts. A server of ours has ended before the model that scores is loaded."""
+    own = settings.pairs_from == "start"
+    with ExitStack() as stack:
+        client = stack.enter_context(open_client(lake, settings, (model if own else champion).path, on_policy=own))
+        candidates, unsound = sample_answers(prompts, settings, client, seed)
+        writer = _writer(client, model)
+        if own or head is not None:
+            stack.close()
+        if own and head is None:  # the engine judges; where it wrote the answers, it is open already
+            client = stack.enter_context(open_client(lake, settings, champion.path, usage=client.usage))
+        scored, unclear = scorer(settings.judge, head, client, seed)(candidates)
+    rows, counts = pair_rows(scored, writer, settings.max_length_ratio)
+    return StepOutput(rows, Books(len(prompts), counts, {**asdict(client.usage), **unsound, **unclear}))
+
+
+def _writer(client: Client, model: Model) -> Writer:
+    own = client.engine.folder == resolve(model.path) and client.engine.model == resolve(model.path).name
+    return Writer(model.id if own else client.engine.model, off_policy=not own)
 
 
 def make_rows(
@@ -150,11 +156,8 @@ def make_rows(
         if getattr(settings, wanted)
     ]
     counts = sum((one.counts for one in made), Counter[str]())
-    facts = {"seeds": len(seeds.conversations), "documents": len(seeds.documents), **asdict(client.usage)}
+    losses = sum((one.losses for one in made), Counter[str]())
+    facts = {"seeds": len(seeds.conversations), "documents": len(seeds.documents), **asdict(client.usage), **losses}
     rows = pl.concat([empty("synthetic"), *(one.rows for one in made)])
     quarantine = pl.concat([empty("quarantine"), *(one.quarantine for one in made)])
     return StepOutput(rows, Books(counts.total(), counts, facts), {"quarantine": quarantine})
-
-
-def _prefixed(prefix: str, counts: Mapping[str, float]) -> dict[str, float]:
-    return {f"{prefix}{name}": count for name, count in counts.items()}

@@ -6,38 +6,32 @@ trained, or a language model.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from configs.settings import SynthesizeSettings
 from tasks.inference.client import Client
-from tasks.synthesize.candidates import Candidates, by_judge, by_reward, sample_answers
-from tasks.synthesize.method import Draft, Dropped, Seed, Seeds, assistant, pick, rounds
+from tasks.synthesize.candidates import Candidates, sample_answers, scorer
+from tasks.synthesize.method import Draft, Dropped, Losses, Seed, Seeds, assistant, pick, rounds
 
 log = logging.getLogger(__name__)
 
 
 def best_of_n(
     seeds: Seeds, count: int, settings: SynthesizeSettings, client: Client, seed: int
-) -> Iterator[Draft | Dropped]:
+) -> Iterator[Draft | Dropped | Losses]:
     """See `tasks.synthesize.method.Method`. Without a reward head that should choose it makes nothing."""
     if settings.judge == "reward" and seeds.head is None:
         log.warning("synthesize: best_of_n is left out: no reward head was trained yet; synthesize.judge names others")
         return
+    score = scorer(settings.judge, seeds.head, client, seed)
     for positions in rounds(count):
         chosen = pick(seeds.conversations, positions, seed, "best_of_n")
         prompts = [(str(position), one.messages[:-1]) for position, one in zip(positions, chosen, strict=False)]
-        candidates, _ = sample_answers(prompts, settings, client, seed)
-        scored = _scored(candidates, seeds, settings, client, seed)
+        candidates, unsound = sample_answers(prompts, settings, client, seed)
+        scored, unclear = score(candidates)
+        yield Losses(unsound + unclear)
         for one, sampled, rated in zip(chosen, candidates, scored, strict=True):
             yield _best(one, sampled, rated)
-
-
-def _scored(
-    candidates: Sequence[Candidates], seeds: Seeds, settings: SynthesizeSettings, client: Client, seed: int
-) -> Sequence[Candidates]:
-    if settings.judge == "reward" and seeds.head is not None:
-        return by_reward(candidates, seeds.head)
-    return by_judge(candidates, settings.judge, client, seed)[0]
 
 
 def _best(seed: Seed, sampled: Candidates, rated: Candidates) -> Draft | Dropped:
