@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.crowd_server import CrowdServer
 
 Reply = str | tuple[int, bytes] | None
 """A text to answer with; or a status and a raw body; or None, to hang up without a word."""
@@ -78,8 +80,7 @@ def scripted_api(script: Script, *, key: str | None = None, model: str = "script
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = CrowdServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     api.url = f"http://127.0.0.1:{server.server_port}/v1"
     try:
