@@ -24,6 +24,7 @@ from tasks.inference.engine import EngineError
 
 log = logging.getLogger(__name__)
 GRACE = 10.0  # seconds that a server has to end by itself
+PATIENCE = 20.0  # further ones for its supervisor, who is sure to end, but slow on a busy machine
 QUOTED = 15  # lines of its log that an error quotes
 _ERROR = re.compile(r"\b\w*(?:Error|Exception): ")
 
@@ -150,7 +151,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
         with contextlib.suppress(OSError):
             process.stdin.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=2 * GRACE)
+        process.wait(timeout=GRACE + PATIENCE)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -8,12 +8,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from configs.settings import SynthesizeSettings
 from tasks.inference.client import Client
@@ -21,16 +20,17 @@ from tasks.inference.endpoint import connect
 from tasks.inference.engine import Request, Sampling
 from tasks.inference.engines import open_engine
 from tasks.inference.journal import open_journal
-from tasks.inference.server import serve, vllm_command
-from tasks.inference.supervise import descendants
+from tasks.inference.server import GRACE, vllm_command
 from tasks.lm.load import resolve
 from tests.bench._table import show
+from tests.processes import left
 from tests.tasks.inference import fake_server
+from tests.tasks.inference.killed_halfway import REQUESTS, SAMPLING, killed_halfway
 from tests.tasks.inference.scripted_api import scripted_api
-from tests.tasks.inference.test_journal import KILLED_HALFWAY, REQUESTS, SAMPLING
-from tests.tasks.inference.test_server import running
+from tests.tasks.inference.server_user import trees_of_ended
 
 PYTHON = Path(".venv-vllm/bin/python")
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)  # the first one is an exception in Python
 LENGTH = 512  # tokens of prompt and answer
 SUBJECTS = (
     "a notebook",
@@ -61,19 +61,18 @@ print("FIGURES", json.dumps([sum(len(one.outputs[0].token_ids) for one in done),
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Measure; `quick` asks for 16 tokens instead of 64, and ends one fake tree of each kind instead of ten."""
-    ends = (None, signal.SIGTERM, signal.SIGKILL)
-    rounds = 1 if quick else 10
+    times = 1 if quick else 10
     resumed = _resumed_share()
-    orphans = sum(_orphans(_fake, end) for end in ends for _ in range(rounds))
+    orphans = sum(_fake_orphans(times, end) for end in ENDS)
     rows: list[tuple[str, object]] = [
         ("share of requests that a run killed halfway sends when resumed", resumed),
-        (f"orphans of {3 * rounds} fake trees: exception, SIGTERM, kill -9", orphans),
+        (f"orphans of {len(ENDS) * times} fake trees: exception, SIGTERM, kill -9", orphans),
     ]
     ratio = None
     if PYTHON.exists():
         sampling = Sampling(max_new_tokens=16 if quick else 64, temperature=0.8, top_p=0.95)
         ours, theirs = _ours(sampling), _offline(sampling)
-        real = sum(_orphans(_real, end) for end in (ends[-1:] if quick else ends))
+        real = sum(_real_orphans(end) for end in (ENDS[-1:] if quick else ENDS))
         ratio, orphans = round(ours / theirs, 3), orphans + real
         rows += [
             ("tokens/s through our client", round(ours, 1)),
@@ -145,50 +144,23 @@ def _offline(sampling: Sampling) -> float:
 def _resumed_share() -> float:
     """Kill a run when half of its requests are answered, run it again: which share of all requests that one sends."""
     with tempfile.TemporaryDirectory() as folder, scripted_api(lambda *_: "fine") as api:
-        subprocess.run([sys.executable, "-c", KILLED_HALFWAY, api.url, folder], check=False)
+        killed_halfway(api.url, Path(folder))
         before = len(api.asked)
         with open_journal(Path(folder)) as journal:
             Client(connect([api.url], model=None, key=None), journal).ask(REQUESTS, SAMPLING, "resumed")
         return (len(api.asked) - before) / len(REQUESTS)
 
 
-def _orphans(command: Callable[[Path], list[str]], end: signal.Signals | None) -> int:
-    """Processes of a server's tree that outlive its user, which ends by a signal, or by an exception of its own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        user = os.fork()
-        if not user:
-            _use(command(folder), folder)
-        while not (folder / "healthy").exists():
-            time.sleep(0.02)
-        tree = descendants(user)
-        (folder / "seen").touch()
-        if end is not None:
-            os.kill(user, end)
-        os.waitpid(user, 0)
-        deadline = time.monotonic() + 30
-        while any(map(running, tree)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return sum(map(running, tree))
+def _orphans(commands: Sequence[Sequence[str]], end: signal.Signals, grace: float) -> int:
+    """Processes of the servers' trees that outlive the servers' users, each of whom ends by a signal."""
+    return sum(len(left(tree, 30)) for tree in trees_of_ended(commands, end, start_timeout=900, grace=grace))
 
 
-def _use(command: list[str], folder: Path) -> NoReturn:
-    """What the user of a server does: waits until its tree was seen, and then fails, if nobody ends it before."""
-    try:
-        with serve(command, start_timeout=900):
-            (folder / "healthy").touch()
-            while not (folder / "seen").exists():
-                time.sleep(0.02)
-            time.sleep(1)
-            _ = 1 / 0
-    finally:
-        os._exit(1)
+def _fake_orphans(times: int, end: signal.Signals) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        return _orphans([fake_server.command(Path(folder, str(turn))) for turn in range(times)], end, grace=0.2)
 
 
-def _fake(folder: Path) -> list[str]:
-    (folder / "tree").mkdir()
-    return [sys.executable, "-I", fake_server.__file__, str(folder / "tree"), "serve"]
-
-
-def _real(_: Path) -> list[str]:
-    return vllm_command(str(PYTHON), resolve("smollm2"), "smollm2", max_model_len=LENGTH, arguments=())
+def _real_orphans(end: signal.Signals) -> int:
+    command = vllm_command(str(PYTHON), resolve("smollm2"), "smollm2", max_model_len=LENGTH, arguments=())
+    return _orphans([command], end, GRACE)

@@ -17,6 +17,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
+def command(folder: Path, mode: str = "serve") -> list[str]:
+    return [sys.executable, "-I", __file__, str(folder), mode]
+
+
 def note(folder: Path, name: str) -> None:
     (folder / name).write_text(str(os.getpid()))
 
@@ -41,6 +45,7 @@ def fled(folder: Path) -> None:
 
 
 def main(folder: Path, mode: str, port: int) -> None:
+    folder.mkdir(exist_ok=True)
     note(folder, "server")
     fork(lambda: engine(folder))
     fork(lambda: fled(folder))

@@ -1,8 +1,6 @@
 """The journal: nothing that was answered is asked for again, not even after a kill."""
 
 import signal
-import subprocess
-import sys
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,35 +11,13 @@ from tasks.inference.endpoint import connect
 from tasks.inference.engine import Failure, Request, Sampling
 from tasks.inference.journal import open_journal
 from tasks.lm.generate import Completion
+from tests.tasks.inference.killed_halfway import REQUESTS, SAMPLING, killed_halfway
 from tests.tasks.inference.scripted_api import scripted_api
-
-SAMPLING = Sampling(max_new_tokens=16, temperature=0.5, top_p=0.9)
-REQUESTS = [Request(({"role": "user", "content": f"question {number}"},), seed=number) for number in range(40)]
-
-KILLED_HALFWAY = """
-import os, signal, sys
-from pathlib import Path
-from tasks.inference.client import Client
-from tasks.inference.endpoint import connect
-from tasks.inference.journal import open_journal
-from tests.tasks.inference.test_journal import REQUESTS, SAMPLING
-
-class Halfway(Client):
-    def _note(self, key, outcome):
-        super()._note(key, outcome)
-        if self.usage.sent == len(REQUESTS) // 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-with open_journal(Path(sys.argv[2])) as journal:
-    Halfway(connect([sys.argv[1]], model=None, key=None, in_flight=1), journal).ask(REQUESTS, SAMPLING, "test")
-"""
 
 
 def test_a_killed_run_sends_only_the_rest_when_it_is_resumed(tmp_path: Path):
     with scripted_api(lambda body, _: "to " + body["messages"][0]["content"]) as api:
-        root = Path(__file__).parents[3]
-        killed = subprocess.run([sys.executable, "-c", KILLED_HALFWAY, api.url, str(tmp_path)], cwd=root, check=False)
-        assert killed.returncode == -signal.SIGKILL
+        assert killed_halfway(api.url, tmp_path) == -signal.SIGKILL
         before = len(api.asked)
         with open_journal(tmp_path) as journal:
             client = Client(connect([api.url], model=None, key=None), journal)

@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,32 +9,11 @@ import pytest
 from tasks.inference import server as server_module
 from tasks.inference.engine import EngineError
 from tasks.inference.server import serve
-from tests.tasks.inference import fake_server
+from tests.processes import left, running
+from tests.tasks.inference.fake_server import command
+from tests.tasks.inference.server_user import trees_of_ended
 
 TREE = ("server", "engine", "worker", "fled")
-KILLED = """
-import os, sys, time
-from pathlib import Path
-from tasks.inference import server
-server.GRACE = 0.2
-end, root, *command = sys.argv[1:]
-for turn in range(10):
-    folder = Path(root, str(turn))
-    folder.mkdir()
-    user = os.fork()
-    if not user:
-        try:
-            with server.serve([word.replace(root, str(folder)) for word in command], start_timeout=30):
-                (folder / "healthy").touch()
-                time.sleep(600)
-        finally:
-            os._exit(0)
-    while not (folder / "healthy").exists():
-        time.sleep(0.02)
-    os.kill(user, int(end))
-    os.waitpid(user, 0)
-"""
-"""Forks in a process of its own: one with the threads of other tests could not."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,28 +21,9 @@ def _short_grace(monkeypatch):
     monkeypatch.setattr(server_module, "GRACE", 0.2)
 
 
-def command(folder: Path, mode: str = "serve") -> list[str]:
-    return [sys.executable, "-I", fake_server.__file__, str(folder), mode]
-
-
 def alive(folder: Path) -> list[str]:
-    """Who of the tree still runs; its pids are all known by now."""
-    return [name for name in TREE if running(int((folder / name).read_text()))]
-
-
-def running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def gone(folder: Path, within: float = 10) -> bool:
-    deadline = time.monotonic() + within
-    while alive(folder) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not alive(folder)
+    """Who of the tree still runs, of those who came to write their pid."""
+    return [name for name in TREE if (folder / name).exists() and running(int((folder / name).read_text()))]
 
 
 def test_it_serves_and_ends_with_the_block(tmp_path, caplog):
@@ -106,10 +63,12 @@ def test_a_command_that_does_not_exist_is_an_error():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_kills_us_ends_the_tree_too(tmp_path, end):
-    subprocess.run([sys.executable, "-c", KILLED, str(int(end)), tmp_path, *command(tmp_path)], check=True)
-    for turn in range(10):
-        assert gone(tmp_path / str(turn)), alive(tmp_path / str(turn))
+def test_whatever_ends_us_ends_the_tree_too(tmp_path, end):
+    folders = [tmp_path / str(turn) for turn in range(10)]
+    trees = trees_of_ended([command(folder) for folder in folders], end, grace=0.2)
+    for folder, tree in zip(folders, trees, strict=True):
+        assert {int((folder / name).read_text()) for name in TREE} < set(tree)  # and the supervisor
+        assert not left(tree)
 
 
 def test_killing_the_supervisor_ends_all_but_who_fled_from_it(tmp_path):

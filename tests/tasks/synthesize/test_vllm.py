@@ -18,7 +18,7 @@ from tasks.inference.journal import open_journal
 from tasks.inference.supervise import descendants
 from tasks.lm.load import MissingModelError, resolve
 from tasks.synthesize.task import make_rows
-from tests.tasks.inference.test_server import running
+from tests.processes import left, running
 
 PYTHON = Path(".venv-vllm/bin/python")
 THINGS = ["a notebook", "a table", "the calendar", "a backup", "an invoice", "the password", "a template", "a webhook"]
@@ -98,10 +98,7 @@ def test_every_method_on_a_real_server_that_dies_with_us(tmp_path):
     assert sum(map(running, tree)) >= 3  # supervisor, server, engine
     user.kill()
     user.join()
-    deadline = time.monotonic() + 60
-    while any(map(running, tree)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not any(map(running, tree))
+    assert not left(tree, 60)
     _check(lake)
 
 
