@@ -18,7 +18,7 @@ class ScoreSettings(Section):
     reward_model: str | None = Field(
         default=None,
         description="A reward model (sequence classification) to score by instead: a folder or a hub name. A reward is "
-        "the sigmoid of its output.",
+        "the sigmoid of its output. It also rewards what champion and challenger answer when they are compared.",
     )
     reward_endpoint: str | None = Field(
         default=None,

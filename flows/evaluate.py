@@ -37,7 +37,9 @@ def evaluate(settings: Settings, challenger: str) -> str:
 def compare(lake: Lake, run: Run, challenger: Model, settings: Settings) -> Decision:
     """Evaluate champion and challenger on the same items, decide, and see to what follows."""
     select = settings.mix.select
-    scores = score_models(lake, run.batch, challenger, run.champion, settings.evaluate, select, settings.seed)
+    scores = score_models(
+        lake, run.batch, challenger, run.champion, settings.evaluate, select, settings.seed, settings.score
+    )
     decision = promote(lake, scores, challenger, run.champion, settings.promote, select, settings.seed)
     if decision.verdict == "promote":
         return roll_out(lake, decision, settings.promote, settings.serve)

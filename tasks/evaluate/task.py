@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from prefect import task
 
-from configs.settings import EvaluateSettings, SelectSettings
+from configs.settings import EvaluateSettings, ScoreSettings, SelectSettings
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.registry import Model, first, get
@@ -19,9 +19,12 @@ from tasks.evaluate.answers import ANSWERED, measures, written
 from tasks.evaluate.items import DESCRIBED, LOSSES, PAIRS, all_items
 from tasks.evaluate.judged import judged
 from tasks.evaluate.leaked import leaked
+from tasks.evaluate.rewarded import rewarded
 from tasks.evaluate.score import SCORE, score, score_rows
 from tasks.inference.client import open_client
-from tasks.lm.load import load
+from tasks.inference.engine import EngineError
+from tasks.lm.load import MissingModelError, load
+from tasks.lm.rewarding import Rewarder, rewarder
 from tasks.text.conversation import prompt
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ def evaluate(
     settings: EvaluateSettings,
     select: SelectSettings,
     seed: int,
+    scoring: ScoreSettings | None = None,
 ) -> Snapshot:
     """Score both models, one in memory at a time.
 
@@ -49,6 +53,7 @@ def evaluate(
         settings: how many items, how long.
         select: the rules of mixing, which what is tested on must pass, too.
         seed: of generation.
+        scoring: how rows are scored: by a reward model, if there is one, which then rewards both models' answers, too.
 
     Raises:
         MissingModelError: a model's folder is gone.
@@ -62,6 +67,8 @@ def evaluate(
         log.info("evaluate: endorsed answers that are no items, by the rules of mixing: %s", parts)
     if len(known):
         log.warning("evaluate: %s held-out items were trained on before and are left out", f"{len(known):,}")
+    reward = scoring.reward_model if scoring is not None else None
+    give = rewarder(scoring) if scoring is not None and reward is not None else None
     return run_step(
         lake,
         step="evaluate",
@@ -69,8 +76,8 @@ def evaluate(
         table="evaluations",
         settings=[settings],
         inputs=[],
-        extra=[challenger.id, champion.id, str(seed), *items["item"]],
-        work=lambda: _compare(lake, champion, challenger, items, settings, seed, facts),
+        extra=[challenger.id, champion.id, str(seed), reward or "", *items["item"]],
+        work=lambda: _compare(lake, champion, challenger, items, settings, give, seed, facts),
     )
 
 
@@ -80,6 +87,7 @@ def _compare(
     challenger: Model,
     items: pl.DataFrame,
     settings: EvaluateSettings,
+    give: Rewarder | None,
     seed: int,
     facts: Mapping[str, float],
 ) -> StepOutput:
@@ -93,7 +101,13 @@ def _compare(
     if beginning.id not in {champion.id, challenger.id}:
         plan["first model"] = (beginning, items.filter(metric="general_loss"))
     parts = [_scores(lake, model, wanted, settings, seed, role) for role, (model, wanted) in plan.items()]
-    opinions, said = _judged(lake, champion, challenger, [rows for rows, _ in parts[:2]], items, settings, seed)
+    answers = [_answers(rows, items) for rows, _ in parts[:2]]
+    opinions, said = _judged(lake, champion, challenger, answers, items, settings, seed)
+    rewards = [
+        _described(rewarded(some, give), items, model)
+        for model, some in zip((champion, challenger), answers, strict=True)
+        if give is not None and some.height
+    ]
     asked = sum(wanted.height for _, wanted in plan.values())
     scored = sum(rows["item"].n_unique() for rows, _ in parts)
     books = Books(
@@ -106,7 +120,9 @@ def _compare(
             **{f"items:{name}": n for name, n in counts.items()},
         },
     )
-    main = pl.concat([*(rows for rows, _ in parts), *opinions, *_merge_check(lake, challenger, items, settings)])
+    main = pl.concat(
+        [*(rows for rows, _ in parts), *opinions, *rewards, *_merge_check(lake, challenger, items, settings)]
+    )
     return StepOutput(main=main.sort("id"), books=books)
 
 
@@ -129,23 +145,33 @@ def _scores(
     return _described(pl.concat([rows, measured]), items, model), known["item"].n_unique()
 
 
+def _answers(rows: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    """What one model wrote, with the `messages` of each prompt."""
+    prompts = items.select("item", messages=prompt())
+    return written(rows, items).join(prompts, on="item", maintain_order="left")
+
+
 def _judged(
     lake: Lake,
     champion: Model,
     challenger: Model,
-    rows: Sequence[pl.DataFrame],
+    answers: Sequence[pl.DataFrame],
     items: pl.DataFrame,
     settings: EvaluateSettings,
     seed: int,
 ) -> tuple[list[pl.DataFrame], Mapping[str, float]]:
     """Rows of `evaluations` with what the judge says of both models' answers, and its figures; none without a judge."""
-    prompts = items.select("item", messages=prompt())
-    old, new = (written(scores, items).join(prompts, on="item", maintain_order="left") for scores in rows)
-    old, new = old.join(new, on="item", how="semi"), new.join(old, on="item", how="semi")
+    old, new = (
+        one.join(other, on="item", how="semi", maintain_order="left") for one, other in (answers, answers[::-1])
+    )
     if not settings.judge.enabled or old.is_empty():
         return [], {}
-    with open_client(lake, settings.judge, champion.path, step="evaluate") as client:
-        before, after, figures = judged(old, new, client, seed)
+    try:
+        with open_client(lake, settings.judge, champion.path, step="evaluate") as client:
+            before, after, figures = judged(old, new, client, seed)
+    except (EngineError, MissingModelError) as error:  # nothing hangs on what it says: no reason to lose a night
+        log.warning("evaluate: the judge says nothing: %s", error)
+        return [], {"judge:unreachable": 1}
     return [_described(before, items, champion), _described(after, items, challenger)], figures
 
 

@@ -26,7 +26,7 @@ RATES = (
 )
 """Metrics of answers to the same prompts, which must not get worse."""
 JUDGED = ("judge_win", *(f"judged_{aspect}" for aspect in Quality.model_fields))
-SHOWN_ONLY = ("preference_accuracy", "exact_match", "json_shape", "bleu", "rouge_l", *JUDGED)
+SHOWN_ONLY = ("preference_accuracy", "answer_reward", "exact_match", "json_shape", "bleu", "rouge_l", *JUDGED)
 """Metrics that a person sees and nothing hangs on."""
 SLICES = ("language", "domain", "source")
 SHOWN = 8

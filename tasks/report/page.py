@@ -16,6 +16,7 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "general_loss": ("Loss on general text", "nats per token"),
     "general_loss_since_first": ("Loss on general text since the first model", "nats per token"),
     "preference_accuracy": ("Preferred answer is the likelier one", "share"),
+    "answer_reward": ("Reward of answers, by the reward model", "0 to 1"),
     "stop_rate": ("Answers that end by themselves", "share"),
     "empty_rate": ("Empty answers", "share"),
     "repetition": ("Repeated word triples", "share"),

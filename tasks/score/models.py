@@ -10,9 +10,9 @@ import polars as pl
 from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.snapshot import digest
-from tasks.lm.classify import encode_answers, load_classifier, probabilities, rewards
-from tasks.lm.load import LanguageModel, load, load_tokenizer, model_identity, resolve, without_weights
-from tasks.lm.remote import Endpoint, remote_rewards
+from tasks.lm.classify import load_classifier, probabilities
+from tasks.lm.load import LanguageModel, load, model_identity, resolve, without_weights
+from tasks.lm.rewarding import rewarder
 from tasks.score.by_model import score_by_model
 from tasks.score.resume import in_parts
 from tasks.score.reuse import reuse
@@ -95,21 +95,12 @@ def _toxicity(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: S
 
 
 def _reward(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: ScoreSettings) -> pl.DataFrame:
-    name = str(settings.reward_model)
-    open_classifier = cache(lambda: load_classifier(name))
+    give = rewarder(settings)
 
     def judge(part: pl.DataFrame, _label: str) -> pl.DataFrame:
-        conversations = part["messages"].to_list()
-        if settings.reward_endpoint is None:
-            most, budget = settings.max_tokens, settings.token_budget
-            found = rewards(open_classifier(), conversations, max_tokens=most, token_budget=budget)
-        else:
-            served = Endpoint(settings.reward_endpoint.rstrip("/"), "score.reward_endpoint", name)
-            encoded = encode_answers(load_tokenizer(name), conversations, settings.max_tokens)
-            found = remote_rewards(served, encoded, "score: reward")
-        return pl.DataFrame({"reward": found}).fill_nan(None)
+        return pl.DataFrame({"reward": give(part["messages"].to_list())}).fill_nan(None)
 
-    return _once(rows, known, folder, ("reward", "rewarded_by"), _identity(name, settings), judge)
+    return _once(rows, known, folder, ("reward", "rewarded_by"), _identity(str(settings.reward_model), settings), judge)
 
 
 def _identity(name: str, settings: ScoreSettings) -> str:

@@ -9,13 +9,15 @@ import polars as pl
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers import LlamaForSequenceClassification
 
 from configs.evidence import JudgeSettings
-from configs.settings import EvaluateSettings, SelectSettings
+from configs.settings import EvaluateSettings, ScoreSettings, SelectSettings
 from storage.lake import Lake
 from storage.publish import conform, publish
 from storage.registry import Model, register
 from tasks.evaluate.task import evaluate
+from tasks.lm.classify import load_classifier, rewards
 from tasks.lm.load import load
 from tests.tasks.inference.scripted_api import scripted_api
 from tests.tiny_model import make_tiny_model
@@ -223,3 +225,30 @@ def test_a_judge_compares_the_answers_of_both_models(lake: Lake, models: tuple[M
     assert rows.filter(metric="judged_completeness").group_by("model").len()["len"].to_list() == [3, 3]
     facts = dict(lake.read("books", step="evaluate").select("name", "value").collect().iter_rows())
     assert facts["judge_win_rate"] == 0.5
+
+
+def test_without_its_judge_a_night_goes_on(
+    lake: Lake, models: tuple[Model, Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    nobody = JudgeSettings(enabled=True, endpoints=("http://127.0.0.1:9/v1",))
+    rows = lake.scan(
+        evaluate.fn(lake, "0001", *models, SETTINGS.model_copy(update={"judge": nobody}), SELECT, 1)
+    ).collect()
+    assert rows.filter(metric="holdout_loss", model="new").height == 2
+    assert rows.filter(metric="judge_win").is_empty()
+    assert "the judge says nothing: No OpenAI-compatible API answers at http://127.0.0.1:9/v1" in caplog.text
+
+
+def test_a_reward_model_rewards_the_answers_of_both(lake: Lake, models: tuple[Model, Model], tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "likes")
+    torch.manual_seed(3)
+    LlamaForSequenceClassification.from_pretrained(folder, num_labels=1).save_pretrained(folder)
+    scoring = ScoreSettings(reward_model=str(folder), max_tokens=64)
+    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1, scoring)).collect()
+    likes = load_classifier(str(folder))
+    for row in rows.filter(metric="answer_tokens").iter_rows(named=True):
+        told = json.loads(row["output"])
+        asked = [{"role": "user", "content": told["prompt"]}, {"role": "assistant", "content": told["answer"]}]
+        found = rows.filter(metric="answer_reward", model=row["model"], item=row["item"])["value"].item()
+        assert found == pytest.approx(rewards(likes, [asked], max_tokens=64)[0], abs=1e-5)
+    assert rows.filter(metric="answer_reward").height == 6
