@@ -1,7 +1,7 @@
 """What a training reads: the recipe of step 7."""
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,10 +10,17 @@ from configs.section import Section
 from configs.sources import Format
 
 Stage = Literal["cpt", "sft", "distill", "grpo", "rloo", "dpo", "orpo", "reward", "kto"]
-COMPARING: tuple[Stage, ...] = ("dpo", "orpo", "reward")
-CONVERSING: tuple[Stage, ...] = ("sft", "distill", "grpo", "rloo")
-BY_TABLE: dict[str, tuple[Stage, ...]] = {"curated": ("cpt", *CONVERSING), "preferences": (*COMPARING, "kto")}
-BY_FORMAT: dict[str, tuple[Stage, ...]] = {"document": ("cpt",), "preference": COMPARING, "kto": ("kto",)}
+ANSWERS: tuple[Stage, ...] = ("sft", "distill")
+"""Stages that learn the last answer of a conversation."""
+PROMPTS: tuple[Stage, ...] = ("grpo", "rloo")
+"""Stages that answer prompts themselves, and are told how good that was."""
+PAIRS: tuple[Stage, ...] = ("dpo", "orpo", "reward")
+"""Stages that learn from a better and a worse answer."""
+JUDGED: tuple[Stage, ...] = (*PAIRS, "kto")
+"""Stages that learn from preferences."""
+CONVERSATIONS: tuple[Stage, ...] = (*ANSWERS, *PROMPTS)
+BY_TABLE: dict[str, tuple[Stage, ...]] = {"curated": ("cpt", *CONVERSATIONS), "preferences": JUDGED}
+BY_FORMAT: dict[str, tuple[Stage, ...]] = {"document": ("cpt",), "preference": PAIRS, "kto": ("kto",)}
 """Which stages read a format; the others hold conversations."""
 
 
@@ -51,7 +58,12 @@ class MixSource(Section):
         description="Share of the mixture's trained tokens; where every source of a stage has one, relative to theirs.",
     )
     max_weight: float | None = Field(
-        default=None, gt=0, lt=1, description="Most share of trained tokens: less is no shortfall."
+        default=None, gt=0, lt=1, description="Most share of trained tokens, instead of a weight: less is no shortfall."
+    )
+    replay: bool = Field(
+        default=False,
+        description="Whether it is there against forgetting: its rows are not news that a training is worth, the rules "
+        "on topics, templates and users spare them, and ewc_lambda holds what the model needs for them.",
     )
     max_repeats: int = Field(
         default=1, ge=1, description="Times a row may be in the mixture where there are too few for the weight."
@@ -67,7 +79,7 @@ class MixSource(Section):
         """Whether a stage reads it."""
         if self.stages:
             return stage in self.stages
-        return stage in (BY_FORMAT.get(self.format, CONVERSING) if self.table is None else BY_TABLE[self.table])
+        return stage in (BY_FORMAT.get(self.format, CONVERSATIONS) if self.table is None else BY_TABLE[self.table])
 
     @model_validator(mode="after")
     def _make_sense(self) -> Self:
@@ -75,6 +87,8 @@ class MixSource(Section):
             raise ValueError(f"source {self.name} needs a table or a path, and not both")
         if self.weight is not None and self.max_weight is not None:
             raise ValueError(f"source {self.name} has a weight and a max_weight: keep one")
+        if self.replay and self.share is None:
+            raise ValueError(f"source {self.name} is replayed beside others: give it a weight or a max_weight")
         if self.max_repeats > 1 and self.weight is None:
             raise ValueError(f"source {self.name} repeats rows to reach a weight, and has none: give it a weight")
         of_curated = self.select.domains or self.select.sources or self.select.languages
@@ -88,7 +102,7 @@ class MixSource(Section):
 
 
 RECIPE = (
-    MixSource(name="general", table="curated", select=RowFilter(domains=("general",)), weight=0.1),
+    MixSource(name="general", table="curated", select=RowFilter(domains=("general",)), weight=0.1, replay=True),
     MixSource(name="synthetic", table="curated", select=RowFilter(origins=("synthetic",)), max_weight=0.3),
     MixSource(name="user", table="curated"),
     MixSource(name="preferences", table="preferences"),
@@ -98,20 +112,29 @@ RECIPE = (
 
 def leading(sources: Sequence[MixSource]) -> list[MixSource]:
     """The sources that give all they have, by which the others are measured: those without a weight, or the heaviest
-    where each has one."""
+    where each has one; never one that is replayed."""
     free = [source for source in sources if source.share is None]
-    weighted = [source for source in sources if source.weight is not None]
+    weighted = [source for source in sources if source.weight is not None and not source.replay]
     return free or sorted(weighted, key=lambda source: -(source.weight or 0))[:1]
 
 
 def weights(sources: Sequence[MixSource]) -> dict[str, float]:
     """Share of trained tokens of each source that does not lead, wanted or at most.
 
-    Where every source has a weight they count relative to each other: not every stage reads all of them.
+    Where every source has a weight, they count relative to each other and share what each `max_weight` leaves: not
+    every stage reads all of them.
     """
     first = leading(sources)
-    total = sum(source.share or 0 for source in sources) if first and first[0].share is not None else 1.0
-    return {source.name: (source.share or 0) / total for source in sources if source not in first}
+    relative = 1.0
+    if first and first[0].weight is not None:
+        relative = (1 - _bounded(sources)) / sum(source.weight or 0 for source in sources)
+    others = [source for source in sources if source not in first]
+    return {source.name: source.max_weight or (source.weight or 0) * relative for source in others}
+
+
+def _bounded(sources: Sequence[MixSource]) -> float:
+    """Share that those with a `max_weight` may have together."""
+    return sum(source.max_weight or 0 for source in sources)
 
 
 class MixSettings(Section):
@@ -133,7 +156,7 @@ class MixSettings(Section):
         names = [source.name for source in self.sources]
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two sources are named {', '.join(sorted(repeated))}")
-        for stage in ("cpt", *CONVERSING, *COMPARING, "kto"):
+        for stage in get_args(Stage):
             _check_weights(stage, self.recipe(stage))
         return self
 
@@ -143,10 +166,9 @@ def _check_weights(stage: str, sources: Sequence[MixSource]) -> None:
     if not sources:
         return
     first = leading(sources)
-    total = sum(source.share or 0 for source in sources)
     if not first:
-        raise ValueError(f"{stage} needs a source without max_weight, which the others are measured by")
-    if first[0].share is None and total >= 1:
-        raise ValueError(
-            f"the weights for {stage} add up to {total:g}; {first[0].name} has none and needs room below 1"
-        )
+        raise ValueError(f"{stage} needs a source without max_weight or replay, which the others are measured by")
+    leader = first[0]
+    taken = _bounded(sources) + (0 if leader.weight else sum(source.weight or 0 for source in sources))
+    if taken >= 1:
+        raise ValueError(f"the weights for {stage} add up to {taken:g}, and leave {leader.name} nothing")

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from configs.mistake import Mistake
+from configs.mixing import JUDGED, PROMPTS
 from tasks.lm.template import clean_messages
-from tasks.mix.select import JUDGED, PROMPTS
 
 Row = Mapping[str, Any]
 SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}

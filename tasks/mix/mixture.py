@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from configs.mixing import MixSettings, MixSource, leading, weights
+from configs.mixing import JUDGED, PAIRS, MixSettings, MixSource, leading, weights
 from configs.sources import CollectSettings
 from storage.lake import Lake
 from storage.registry import models
@@ -19,7 +19,7 @@ from tasks.mix.left_out import LeftOut
 from tasks.mix.outside import file_rows
 from tasks.mix.rights import rights
 from tasks.mix.rip import rip
-from tasks.mix.select import JUDGED, PAIRS, Candidates, conversations, judgements, replayed
+from tasks.mix.select import Candidates, conversations, judgements, replayed
 from tasks.mix.share import Part, take
 from tasks.mix.views import VIEWS, Tokens, conversation_texts, judged_texts, make_views, outside_texts
 

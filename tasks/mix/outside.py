@@ -7,13 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from configs.mixing import MixSource
+from configs.mixing import JUDGED, MixSource
 from configs.settings import Source
 from storage.columns import MESSAGES
 from storage.snapshot import digest
 from tasks.mix.left_out import LeftOut
 from tasks.mix.rights import Rights
-from tasks.mix.select import JUDGED
 from tasks.records.containers import container, records
 from tasks.records.files import File, files
 from tasks.records.formats.registry import parse

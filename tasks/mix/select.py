@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from configs.mixing import MixSettings, MixSource, leading
+from configs.mixing import ANSWERS, MixSettings, MixSource, leading
 from storage.columns import SCORES
 from storage.lake import Lake
 from storage.opinions import until
@@ -13,14 +13,6 @@ from storage.snapshot import digest
 from tasks.mix.spread import first_words, limited, spread, user_share
 from tasks.text.rules import score_rules, with_reason
 
-ANSWERS = ("sft", "distill")
-"""Stages that learn the last answer of a conversation."""
-PROMPTS = ("grpo", "rloo")
-"""Stages that answer prompts themselves, and are told how good that was."""
-PAIRS = ("dpo", "orpo", "reward")
-"""Stages that learn from a better and a worse answer."""
-JUDGED = (*PAIRS, "kto")
-"""Stages that learn from preferences."""
 KEPT = ["id", "batch", "part", "source", "order"]
 POOL = 2
 """Rows whose embeddings are compared, as a multiple of those that a mixture takes at most."""
@@ -72,7 +64,7 @@ def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, see
         .with_columns(
             reason=_in_recipe(pl.col("reason")),
             reviewed=pl.col("decision").eq_missing("keep"),
-            replay=pl.col("part").is_in(replayed(settings.recipe(stage))).fill_null(False),
+            replay=_replay(recipe),
         )
         .with_columns(ruled_out=pl.any_horizontal(rule.fill_null(False) for rule in rules.values()))
         .collect()
@@ -104,7 +96,6 @@ def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: 
             source="origin",
             part=_part(recipe),
             reviewed=pl.col("origin") == "review",
-            replay=pl.lit(False),
             reason=pl.when(pl.col("chosen").str.strip_chars().fill_null("") == "")
             .then(pl.lit("no_answer"))
             .when(pl.col("chosen") == pl.col("rejected"))
@@ -114,7 +105,7 @@ def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: 
             .when(~same.is_first_distinct())
             .then(pl.lit("repeated")),
         )
-        .with_columns(reason=_in_recipe(pl.col("reason")))
+        .with_columns(reason=_in_recipe(pl.col("reason")), replay=_replay(recipe))
         .join(_users(lake).rename({"id": "target_id"}), on="target_id", how="left", maintain_order="left")
         .collect()
     )
@@ -123,9 +114,13 @@ def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: 
 
 
 def replayed(sources: Sequence[MixSource]) -> list[str]:
-    """Names of the sources that are there for their weight: general text against forgetting."""
-    leaders = leading(sources)
-    return [source.name for source in sources if source.weight is not None and source not in leaders]
+    """Names of the sources that are there against forgetting."""
+    return [source.name for source in sources if source.replay]
+
+
+def _replay(sources: Sequence[MixSource]) -> pl.Expr:
+    """Whether a row is there against forgetting."""
+    return pl.col("part").is_in(replayed(sources)).fill_null(False)
 
 
 def _part(sources: Sequence[MixSource]) -> pl.Expr:

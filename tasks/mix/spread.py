@@ -114,31 +114,31 @@ def topic_share(rows: pl.DataFrame, settings: SelectSettings, most: int, seed: i
     topics[having.to_numpy()] = clusters(vectors, seed)
     if topics.max() == 0:  # so few rows that all are one topic
         return pl.repeat(False, rows.height, eager=True)
-    place = pl.int_range(pl.len()).over("topic")
-    limit = _limit(settings.max_topic_share, rows, settings, most)
-    return rows.with_columns(topic=pl.Series(topics)).select((place >= limit) & (pl.col("topic") >= 0)).to_series()
+    topic = pl.Series(topics).replace(-1, None)
+    return _beyond(rows.with_columns(topic=topic), "topic", settings.max_topic_share, settings, most)
 
 
-def first_words(messages: str = "messages") -> pl.Expr:
+def first_words() -> pl.Expr:
     """How the first question begins, numbers and placeholders aside: what an application's prompts have in common."""
-    text = contents(messages, "user").list.first().str.to_lowercase()
+    text = contents("messages", "user").list.first().str.to_lowercase()
     words = text.str.replace_all(r"<\w+>|\d+", "0").str.extract_all(r"\S+").list.head(OPENING)
     return words.list.join(" ").str.head(OPENING_CHARS)
 
 
 def template_share(rows: pl.DataFrame, settings: SelectSettings, most: int) -> pl.Series:
     """Whether questions that begin like this one have their share of the mixture already."""
-    place = pl.int_range(pl.len()).over("opening")
-    limit = _limit(settings.max_template_share, rows, settings, most)
-    return rows.select((place >= limit) & pl.col("opening").is_not_null()).to_series()
+    return _beyond(rows, "opening", settings.max_template_share, settings, most)
 
 
 def user_share(rows: pl.DataFrame, settings: SelectSettings, most: int) -> pl.Series:
     """Whether its user has their share of the mixture already."""
-    place = pl.int_range(pl.len()).over("user_hash")
-    limit = _limit(settings.max_user_share, rows, settings, most)
-    return rows.select((place >= limit) & pl.col("user_hash").is_not_null()).to_series()
+    return _beyond(rows, "user_hash", settings.max_user_share, settings, most)
 
 
-def _limit(share: float, rows: pl.DataFrame, settings: SelectSettings, most: int) -> int:
-    return max(settings.always_allowed, int(share * min(rows.height, most)))
+def _beyond(rows: pl.DataFrame, column: str, share: float, settings: SelectSettings, most: int) -> pl.Series:
+    """Whether better rows with the same value, if it has one, are all that a share of the mixture may be."""
+    if share >= 1:
+        return pl.repeat(False, rows.height, eager=True)
+    place = pl.int_range(pl.len()).over(column)
+    limit = max(settings.always_allowed, int(share * min(rows.height, most)))
+    return rows.select((place >= limit) & pl.col(column).is_not_null()).to_series()

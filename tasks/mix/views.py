@@ -6,12 +6,12 @@ from typing import Any
 
 import polars as pl
 
+from configs.mixing import ANSWERS, JUDGED, PAIRS, PROMPTS
 from storage.lake import Lake
 from storage.opinions import until
 from storage.progress import progress
 from storage.tables import TABLES
 from tasks.lm.template import TemplateError, encode, is_document, render
-from tasks.mix.select import ANSWERS, JUDGED, PAIRS, PROMPTS
 from tasks.text.contamination import contaminated
 from tasks.text.conversation import dialogue, user_text
 

@@ -49,7 +49,7 @@ def encode_replay(
     if not found:
         raise TrainingError(
             "ewc_lambda holds what the model needs for the rows that are replayed, and the mixture has none: give it "
-            "a source with domain: general (see mix.sources), or set ewc_lambda to 0."
+            "a source with replay: true (see mix.sources), or set ewc_lambda to 0."
         )
     return found
 

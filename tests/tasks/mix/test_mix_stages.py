@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from configs.mixing import MixSource, RowFilter
 from storage.lake import Lake
-from tests.tasks.mix.lakes import GENERAL, USER, books_of, curate, prefer, rows_of, run, talk
+from tests.tasks.mix.lakes import GENERAL, PREFERENCES, USER, books_of, curate, prefer, rows_of, run, talk
 
 
 def test_documents_and_general_conversations_are_text_for_pretraining(tmp_path: Path, model: str) -> None:
@@ -48,6 +49,19 @@ def test_pairs_keep_prompt_chosen_and_rejected(tmp_path: Path, model: str) -> No
     assert rows["chosen"][0][0]["content"] == "Team."
     assert rows["rejected"][0][0] == rows["rejected"][1][0]
     assert books_of(lake, "dpo") == {"mixed": 2, "repeated": 1, "no_difference": 1, "no_answer": 1}
+
+
+def test_judgements_are_replayed_where_their_source_is(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    prompt = [{"role": "user", "content": "Which plan is the right one?"}]
+    pair = {"kind": "pair", "target_id": "t", "prompt": prompt, "rejected": "None."}
+    old = [pair | {"id": f"o{at}", "origin": "best_of_n", "chosen": f"Team {at}."} for at in range(4)]
+    prefer(lake, [*old, *(pair | {"id": f"n{at}", "origin": "edit", "chosen": f"Plan {at}."} for at in range(4))])
+    own = RowFilter(origins=("best_of_n",))
+    sources = (MixSource(name="old", table="preferences", select=own, weight=0.5, replay=True), PREFERENCES)
+    rows = rows_of(lake, run(lake, model, stage="dpo", sources=sources))
+    assert dict(rows.select("id", "replay").iter_rows()) == {row["id"]: row["id"][0] == "o" for row in rows.to_dicts()}
+    assert set(rows["replay"]) == {True, False}
 
 
 def test_thumbs_become_liked_and_disliked_answers(tmp_path: Path, model: str) -> None:

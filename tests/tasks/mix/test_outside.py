@@ -38,7 +38,7 @@ def test_a_file_is_replayed_against_forgetting(tmp_path: Path, model: str) -> No
     asked = [alpaca(f"What is the capital of country {at}?") for at in range(30)]
     records = [*asked, asked[0], alpaca(f"He said: {SEALED}"), {"text": "A page."}, {"x": 1}, "no json"]
     path = lines(tmp_path / "general.jsonl", records)
-    general = MixSource(name="wiki", path=path, weight=0.1)
+    general = MixSource(name="wiki", path=path, weight=0.1, replay=True)
     mixture = run(lake, model, sources=(general, USER))
     part = manifest_of(lake, mixture)["parts"]["wiki"]
     assert 0.05 < part["share"] <= 0.1
@@ -53,10 +53,19 @@ def test_a_file_is_replayed_against_forgetting(tmp_path: Path, model: str) -> No
         "unreadable": 2,
     }
     found = rows_of(lake, mixture)
-    replayed = found.filter(source="wiki")
+    replayed = found.filter(replay=True)
+    assert set(replayed["source"]) == {"wiki"}
     assert replayed["completion"][0][0]["content"] == "It depends."
     again = run(lake, model, sources=(general, USER))
     assert again == mixture
+
+
+def test_a_weight_alone_is_no_replay(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    curate(lake, [talk(f"u{at}") for at in range(20)])
+    partner = MixSource(name="partner", path=lines(tmp_path / "a.jsonl", [alpaca("Why?"), alpaca("How?")]), weight=0.4)
+    mixture = run(lake, model, sources=(partner, USER), min_rows=22)
+    assert rows_of(lake, mixture)["replay"].to_list() == [False] * 22
 
 
 def test_files_and_tables_without_weights_are_sampled_alike(tmp_path: Path, model: str) -> None:

@@ -91,11 +91,25 @@ def test_where_every_source_has_a_weight_the_heaviest_leads() -> None:
     assert take(rows({"user": [10] * 70, "docs": [10] * 500}), relative, 1000)[1] == parts
 
 
+def test_a_max_weight_is_a_share_of_all_also_where_every_source_has_a_weight() -> None:
+    sources = [source("user", weight=0.3), source("docs", weight=0.3), source("made", max_weight=0.2)]
+    _, parts = take(rows({"user": [10] * 40, "docs": [10] * 500, "made": [10] * 500}), sources, 1000)
+    assert {name: part.rows for name, part in parts.items()} == {"user": 40, "docs": 40, "made": 20}
+
+
+def test_what_is_replayed_never_leads() -> None:
+    sources = [source("general", weight=0.6, replay=True), source("user", weight=0.2)]
+    _, parts = take(rows({"user": [10] * 10, "general": [10] * 500}), sources, 1000)
+    assert {name: part.rows for name, part in parts.items()} == {"user": 10, "general": 30}
+
+
 @pytest.mark.parametrize(
     ("sources", "words"),
     [
-        ([source("a", weight=0.6), source("b", max_weight=0.4), source("c")], "add up to 1; c has none"),
+        ([source("a", weight=0.6), source("b", max_weight=0.4), source("c")], "add up to 1, and leave c nothing"),
+        ([source("a", weight=0.9), source("b", max_weight=0.6), source("c", max_weight=0.5)], "leave a nothing"),
         ([source("a", max_weight=0.6)], "needs a source without max_weight"),
+        ([source("a", weight=0.6, replay=True)], "or replay"),
         ([source("a"), source("a")], "two sources are named a"),
     ],
 )
@@ -110,6 +124,7 @@ def test_weights_that_cannot_hold_are_refused(sources: list[MixSource], words: s
         ({}, "needs a table or a path"),
         ({"table": "curated", "path": "x.jsonl"}, "and not both"),
         ({"table": "curated", "max_repeats": 2}, "give it a weight"),
+        ({"table": "curated", "replay": True}, "give it a weight or a max_weight"),
         ({"path": "x.jsonl", "select": {"domains": ["general"]}}, "selects by what its rows do not have"),
         ({"table": "curated", "format": "alpaca"}, "format is for files"),
         ({"table": "preferences", "stages": ["sft"]}, "the stage sft cannot read the table preferences"),

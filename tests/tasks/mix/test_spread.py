@@ -121,6 +121,15 @@ def test_questions_from_one_template_have_their_share_at_most(tmp_path: Path) ->
     assert set(why(found).values()) == {"template_share"}
 
 
+def test_a_share_of_one_is_no_limit(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    curate(lake, [talk(f"{at}", "Write a short reply to this ticket, please.") for at in range(9)])
+    own(lake, {f"{at}": "busy" for at in range(9)})
+    wanted = OPEN.model_copy(update={"max_user_share": 1.0, "always_allowed": 1})
+    found = conversations(lake, "sft", BATCH, MixSettings(select=wanted, max_rows=5), 1)
+    assert list(why(found).values()) == ["beyond_max_rows"] * 4
+
+
 def test_one_user_is_at_most_their_share_but_a_small_mixture_has_a_floor(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     curate(lake, [talk(f"{at:03}") for at in range(300)])
