@@ -78,10 +78,7 @@ def parse_sharegpt(record: Record) -> Iterable[Item]:
     said = listed(record.get("conversations"))
     if not isinstance(said, list):
         raise BadRecord("the conversations are no list")
-    turns = [said_by(turn) for turn in said]
-    if system := text(record.get("system"), "the system prompt"):
-        turns.insert(0, Message("system", system))
-    yield conversation(record, answered(turns))
+    yield conversation(record, answered(with_system(record, [said_by(turn) for turn in said])))
 
 
 def said_by(turn: Any) -> Message:
@@ -100,6 +97,13 @@ def turns_of(value: Any, role: str) -> list[Message]:
         return [said_by(value)]
     said = text(value, "the " + role + "'s text")
     return [Message(role, said)] if said else []
+
+
+def with_system(record: Record, turns: list[Message]) -> list[Message]:
+    """Turns, and before them the system prompt that a row has beside them, if they do not begin with it already."""
+    said = text(record.get("system"), "the system prompt")
+    system = Message("system", said)
+    return [system, *turns] if said and turns[:1] != [system] else turns
 
 
 def conversation(record: Record, turns: Iterable[Message]) -> Conversation:

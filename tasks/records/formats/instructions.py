@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tasks.records.formats.chat import conversation, turns_of
+from tasks.records.formats.chat import conversation, turns_of, with_system
 from tasks.records.record import BadRecord, Item, Message, Record, answered, first, text
 
 QUESTIONS = ("question", "prompt", "query")
@@ -48,12 +48,10 @@ def _row(record: Record, turns: list[Message], answer: str | None) -> Item:
 def _turns(record: Record, question: str | None) -> list[Message]:
     if not question:
         raise BadRecord("there is no question")
-    turns = []
-    if system := text(record.get("system"), "the system prompt"):
-        turns.append(Message("system", system))
+    turns: list[Message] = []
     history = record.get("history")
     for pair in history if isinstance(history, list) else []:
         if not isinstance(pair, list) or len(pair) != 2:
             raise BadRecord("the history is no list of questions and answers")
         turns += [Message("user", text(pair[0], "a question")), Message("assistant", text(pair[1], "an answer"))]
-    return [*turns, Message("user", question)]
+    return with_system(record, [*turns, Message("user", question)])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tasks.records.formats.chat import conversation, listed, turns_of
+from tasks.records.formats.chat import conversation, listed, turns_of, with_system
 from tasks.records.formats.instructions import asked
 from tasks.records.record import (
     BadRecord,
@@ -35,7 +35,7 @@ def parse_kto(record: Record) -> Iterable[Item]:
         turns = [*asked(record), *turns_of(record.get("output"), "assistant")]
     else:
         turns = [*turns_of(record.get("prompt"), "user"), *turns_of(record.get("completion"), "assistant")]
-    found = conversation(record, answered(turns))
+    found = conversation(record, answered(with_system(record, turns)))
     yield found
     yield Feedback("thumb", value=1.0 if label else -1.0, user=found.user, occurred_at=found.occurred_at)
 
@@ -51,9 +51,11 @@ def parse_preference(record: Record) -> Iterable[Item]:
     Prompts and answers are texts, messages or lists of messages; a list may repeat the prompt before the answer.
     """
     if "preferred_output" in record:
-        asked_for = mapping(record.get("input"), "the input").get("messages")
+        asked_for = mapping(record.get("input"), "the input")
         record = {
-            "messages": asked_for,
+            **record,
+            "messages": asked_for.get("messages"),
+            "tools": asked_for.get("tools", record.get("tools")),
             "chosen": record["preferred_output"],
             "rejected": record.get("non_preferred_output"),
         }
@@ -64,7 +66,7 @@ def parse_preference(record: Record) -> Iterable[Item]:
     chosen, rejected = (turns_of(record.get(key), "assistant") for key in ("chosen", "rejected"))
     if not chosen or not rejected:
         raise BadRecord("chosen or rejected is empty")
-    turns = chosen if len(chosen) > 1 else [*prompt, *chosen]
+    turns = with_system(record, chosen if len(chosen) > 1 else [*prompt, *chosen])
     found = conversation(record, answered(turns))
     yield found
     texts = chosen[-1].content, rejected[-1].content

@@ -76,6 +76,39 @@ def test_preference_is_the_chosen_conversation_and_a_comparison(at):
     assert comparison.rejected in ("What?", "No.", "No idea.")
 
 
+def test_a_pair_in_openais_form_says_whose_it_is_and_which_tools_there_were():
+    about = {"id": "p1", "user": "u1", "conversation_id": "talk-1", "model": "gpt-x", "metadata": {"app": "web"}}
+    asked = {"messages": [USER], "tools": [{"type": "function", "function": {"name": "look_up"}}]}
+    other = [{"role": "assistant", "content": "No idea."}]
+    record = {**about, "input": asked, "preferred_output": [ASSISTANT], "non_preferred_output": other}
+    found, comparison = parse(record, "auto")
+    assert (found.native_id, found.user, found.conversation, found.model) == ("p1", "u1", "talk-1", "gpt-x")
+    assert found.metadata == {"metadata": {"app": "web"}}
+    assert "look_up" in found.tools
+    assert (comparison.user, comparison.rejected) == ("u1", "No idea.")
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+TURNS = [{"from": "human", "value": "My notes do not sync."}, {"from": "gpt", "value": "Press Retry now."}]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"conversations": TURNS, "kto_tag": True},
+        {"messages": [USER, ASSISTANT], "label": True},
+        {"conversations": TURNS[:1], "chosen": TURNS[1], "rejected": {"from": "gpt", "value": "No idea."}},
+        {"prompt": [SYSTEM, USER], "chosen": "Press Retry now.", "rejected": "No idea."},
+        {"chosen": [USER, ASSISTANT], "rejected": [USER, {"role": "assistant", "content": "No idea."}]},
+        {"instruction": "My notes do not sync.", "chosen": "Press Retry now.", "rejected": "No idea."},
+    ],
+)
+def test_a_system_prompt_beside_the_turns_comes_first_and_once(record):
+    found, _ = parse(record | {"system": "Be brief."}, "auto")
+    assert told(found)[0] == ("system", "Be brief.")
+    assert [turn.role for turn in found.messages] == ["system", "user", "assistant"]
+
+
 def test_opentelemetry_span_with_tool_calls_and_its_evaluation():
     found, thumb = parse(SAMPLES["opentelemetry"][0], "auto")
     assert told(found) == [
