@@ -168,7 +168,7 @@ def export_mixture(
     from flows.mixing import export_mixture as write
 
     written, left = write(existing(lake), file, form, mixture)
-    rest = f" {left:,} with tool calls are left out: {form} cannot hold them." if left else ""
+    rest = f" {left:,} are left out: {form} cannot hold their turns." if left else ""
     console.print(f"{written:,} rows in [bold]{file}[/].{rest}", soft_wrap=True)
 
 

@@ -5,7 +5,7 @@ https://github.com/hiyouga/LLaMA-Factory/blob/main/data/README.md (ShareGPT and 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from configs.mixing import JUDGED, PROMPTS
 from tasks.lm.template import clean_messages
 
 Row = Mapping[str, Any]
-SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
 class FormError(Mistake):
@@ -32,7 +32,8 @@ def write_rows(rows: pl.DataFrame, file: Path, form: str) -> tuple[int, int]:
         form: one of FORMS.
 
     Returns:
-        Rows written, and rows left out because the form cannot hold their tool calls.
+        Rows written, and rows left out because the form cannot hold their turns: tool calls, or in Alpaca's pairs of
+        questions and answers what is no such pair.
 
     Raises:
         FormError: the form is unknown or has no place for this stage's rows, or the file has another ending.
@@ -43,7 +44,7 @@ def write_rows(rows: pl.DataFrame, file: Path, form: str) -> tuple[int, int]:
         raise FormError(f"There is no form {form} for rows of {shape}; there are: {able}.")
     if file.suffix not in (".jsonl", ".parquet"):
         raise FormError(f"{file} must end in .jsonl or .parquet.")
-    made = [FORMS[form][shape](row) for row in rows.iter_rows(named=True) if form in WITH_TOOLS or not _tools(row)]
+    made = [FORMS[form][shape](row) for row in rows.iter_rows(named=True) if _fits(row, form)]
     part = file.with_suffix(".part")
     if file.suffix == ".parquet":
         pl.DataFrame(made, infer_schema_length=None).write_parquet(part)
@@ -63,6 +64,20 @@ def _shape(rows: pl.DataFrame) -> str:
     if stage in JUDGED:
         return "labels" if stage == "kto" else "pairs"
     return "answers"
+
+
+def _fits(row: Row, form: str) -> bool:
+    """Whether a form can hold a row's turns."""
+    if form == "alpaca" and row["prompt"] is not None and not _alternate(row["prompt"]):
+        return False
+    return form in WITH_TOOLS or not _tools(row)
+
+
+def _alternate(turns: Sequence[Any]) -> bool:
+    """Whether the turns are pairs of a question and an answer, and a last question."""
+    roles = [turn["role"] for turn in turns if turn["role"] != "system"]
+    asked, answered = roles[::2], roles[1::2]
+    return set(asked) == {"user"} and set(answered) <= {"assistant"} and len(asked) == len(answered) + 1
 
 
 def _tools(row: Row) -> bool:
@@ -118,7 +133,7 @@ def _alpaca(row: Row) -> dict[str, Any]:
     """The prompt: its last question, and what was said before it as pairs."""
     turns = [turn for turn in row["prompt"] if turn["role"] != "system"]
     earlier, question = turns[:-1], turns[-1]["content"]
-    said = zip(earlier[::2], earlier[1::2], strict=False)
+    said = zip(earlier[::2], earlier[1::2], strict=True)
     return {
         "instruction": question,
         "input": "",

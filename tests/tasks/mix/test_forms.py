@@ -109,6 +109,15 @@ def test_tool_calls_are_left_out_where_a_form_cannot_hold_them(tmp_path: Path) -
     assert any(turn["tool_calls"] and "find" in turn["tool_calls"] for row in back for turn in row)
 
 
+@pytest.mark.parametrize("turns", [PROMPT[1:2] * 2, PROMPT[2:], PROMPT[1:3], PROMPT[:1]])
+def test_alpaca_leaves_out_what_is_no_pairs_of_questions_and_answers(tmp_path: Path, turns: list[Any]) -> None:
+    rows = mixture("answers").to_dicts()
+    rows[0]["prompt"] = turns
+    frame = pl.DataFrame(rows, schema=TABLES["mixtures"].schema)
+    assert write_rows(frame, tmp_path / "a.jsonl", "alpaca") == (1, 1)
+    assert write_rows(frame, tmp_path / "s.jsonl", "sharegpt") == (2, 0)
+
+
 def test_a_form_that_has_no_place_for_it_says_which_one_has(tmp_path: Path) -> None:
     with pytest.raises(FormError, match="no form openai for rows of labels; there are: trl, sharegpt, alpaca"):
         write_rows(mixture("labels"), tmp_path / "a.jsonl", "openai")
