@@ -1,17 +1,19 @@
 """Mixtures on their own: what a stage would read, before anything is trained, and files of it for other tools."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from configs.mistake import Mistake
 from configs.settings import Settings, StageSettings
 from flows.batches import collected_batches
+from flows.runs import base_model, same_template
 from storage import registry, verdicts
 from storage.lake import Lake, LakeError
-from tasks.lm.load import resolve
+from storage.registry import Model
 from tasks.mix.forms import write_rows
 from tasks.mix.mixture import make_mixture
 
@@ -20,7 +22,7 @@ from tasks.mix.mixture import make_mixture
 class Shown:
     """A mixture to look at: its manifest, and why it would not be trained on, if so."""
 
-    manifest: dict[str, Any]
+    manifest: Mapping[str, Any]
     skipped: str | None
 
 
@@ -40,23 +42,33 @@ def mixtures(lake: Lake, settings: Settings, stage: str | None = None, *, dry_ru
     stages = _stages(settings, stage)
     if not (batches := collected_batches(lake)):
         raise LakeError(f"Nothing was collected into {lake.uri} yet: `flywheel run CONFIG` does it.")
-    champion = verdicts.champion(lake)
-    model = registry.get(lake, champion).path if champion else str(resolve(settings.model_name_or_path))
-    for name, of_stage in stages.items():
-        if dry_run:
-            made = make_mixture(
-                lake, name, batches[-1], settings.mix, settings.collect, of_stage.max_length, model, settings.seed
-            )
-            few = f"{made.new} new rows, fewer than mix.min_rows = {settings.mix.min_rows}"
-            yield Shown(dict(made.manifest), few if made.new < settings.mix.min_rows else None)
-            continue
-        from tasks.mix.task import mix  # seconds of imports
+    with TemporaryDirectory() as scratch:
+        model = _first_model(lake, Lake(scratch) if dry_run else lake, settings).path
+        for name, of_stage in stages.items():
+            if dry_run:
+                made = make_mixture(
+                    lake, name, batches[-1], settings.mix, settings.collect, of_stage.max_length, model, settings.seed
+                )
+                yield Shown(made.manifest, made.skipped(settings.mix))
+                continue
+            from tasks.mix.task import mix  # seconds of imports
 
-        mixed = mix.fn(lake, name, batches[-1], settings.mix, settings.collect, of_stage, model, settings.seed)
-        if mixed.snapshot is None:
-            yield Shown({"stage": name, "parts": {}}, mixed.reason)
-        else:
-            yield Shown(_manifest(lake, mixed.snapshot.batch), None)
+            mixed = mix.fn(lake, name, batches[-1], settings.mix, settings.collect, of_stage, model, settings.seed)
+            yield Shown(mixed.manifest, mixed.reason)
+
+
+def _first_model(lake: Lake, registered: Lake, settings: Settings) -> Model:
+    """The model that the first stage trains; see `flows.train.first_parent`.
+
+    Args:
+        lake: whose champion it is.
+        registered: where the base model is registered when that is it.
+        settings: where training starts, and the base model.
+    """
+    champion = verdicts.champion(lake)
+    if champion is None or settings.train.start == "base":
+        return base_model(registered, settings)
+    return same_template(registry.get(lake, champion))
 
 
 def export_mixture(lake: Lake, file: Path, form: str, mixture: str | None = None) -> tuple[int, int]:
@@ -72,7 +84,7 @@ def export_mixture(lake: Lake, file: Path, form: str, mixture: str | None = None
         Rows written, and rows that the form cannot hold.
 
     Raises:
-        LakeError: no such mixture.
+        LakeError: no such mixture, or all its rows were erased.
         FormError: see `tasks.mix.forms.write_rows`.
     """
     champion = verdicts.champion(lake)
@@ -80,7 +92,10 @@ def export_mixture(lake: Lake, file: Path, form: str, mixture: str | None = None
     if name is None:
         raise LakeError(f"The champion of {lake.uri} was trained on no mixture: name one; `flywheel mix` makes some.")
     manifest = _manifest(lake, name)
-    counts = write_rows(lake.read("mixtures", batch=name).sort("id").collect(), file, form)
+    rows = lake.read("mixtures", batch=name).sort("id").collect()
+    if rows.is_empty():
+        raise LakeError(f"Of the mixture {name} in {lake.uri} no row is left: all were erased.")
+    counts = write_rows(rows, file, form)
     file.with_suffix(".manifest.json").write_text(json.dumps(manifest, indent=1))
     return counts
 

@@ -44,6 +44,12 @@ class Mixed:
     dropped: Mapping[str, int]
     new: int
 
+    def skipped(self, settings: MixSettings) -> str | None:
+        """Why nothing is trained on it, if so."""
+        if self.new >= settings.min_rows:
+            return None
+        return f"{self.new} new rows, fewer than mix.min_rows = {settings.min_rows}: they wait for the next batch"
+
 
 def make_mixture(
     lake: Lake,

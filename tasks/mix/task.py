@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 from prefect import task
@@ -19,16 +21,15 @@ log = logging.getLogger(__name__)
 class Mixture(BaseModel):
     """What a stage may be trained on.
 
-    `snapshot` names the rows; it is None when there are too few new ones, and `reason` says so.
+    `snapshot` names the rows; it is None when there are too few new ones, and `reason` says so. `manifest` describes
+    them in both cases.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stage: str
     snapshot: Snapshot | None
     reason: str | None
-    rows: int
-    trained_tokens: int
+    manifest: Mapping[str, Any]
 
 
 @task(name="mix", persist_result=False)
@@ -66,17 +67,15 @@ def mix(
         key = fingerprint(step, [settings, stage_settings], [], made.id)
         publish(lake, "books", books.frame(), step=step, batch=batch, key=key)
         _report(made, stage)
-        tokens = int(made.manifest["trained_tokens"])
-        if made.new < settings.min_rows:
-            reason = f"{made.new} new rows, fewer than mix.min_rows = {settings.min_rows}: they wait for the next batch"
+        if (reason := made.skipped(settings)) is not None:
             log.info("%s is skipped: %s", stage, reason)
-            return Mixture(stage=stage, snapshot=None, reason=reason, rows=made.rows.height, trained_tokens=tokens)
+            return Mixture(snapshot=None, reason=reason, manifest=made.manifest)
 
-        manifest = {"id": made.id, "stage": stage, "rows": made.rows.height, "trained_tokens": tokens}
-        line = pl.DataFrame([manifest | {"manifest": json.dumps(made.manifest, sort_keys=True)}])
+        about = {name: made.manifest[name] for name in ("id", "stage", "rows", "trained_tokens")}
+        line = pl.DataFrame([about | {"manifest": json.dumps(made.manifest, sort_keys=True)}])
         publish(lake, "manifests", line, step=step, batch=made.id, key=made.id)
         snapshot = publish(lake, "mixtures", made.rows, step=step, batch=made.id, key=made.id)
-        return Mixture(stage=stage, snapshot=snapshot, reason=None, rows=made.rows.height, trained_tokens=tokens)
+        return Mixture(snapshot=snapshot, reason=None, manifest=made.manifest)
 
     def undo(mixture: Mixture) -> None:
         if mixture.snapshot is not None:

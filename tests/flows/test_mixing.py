@@ -1,8 +1,10 @@
 """`flywheel mix` and `flywheel export-mixture`: what a person sees, and what lies in the lake afterwards."""
 
 import json
+import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -10,7 +12,10 @@ from configs.mistake import Mistake
 from flows import cli
 from storage.lake import Lake, LakeError
 from storage.registry import Model, register
+from storage.rewrite import drop
 from storage.verdicts import Decision, decide
+from tasks.lm.load import load_tokenizer
+from tasks.lm.template import template_hash
 from tests.rows import write
 from tests.tasks.mix.lakes import BATCH, curate, talk
 from tests.tiny_model import make_tiny_model
@@ -46,6 +51,34 @@ def test_a_dry_run_shows_each_source_and_writes_nothing(config: Path) -> None:
     assert [(one.name, one.version) for one in lake.status()] == before
     few = flywheel("mix", str(config), "--stage", "sft", "--dry-run", "--set", "mix.min_rows=99")
     assert "SFT would be skipped: 30 new rows, fewer than mix.min_rows = 99" in few.stdout
+    assert "curated v1" in few.stdout
+    assert flywheel("mix", str(config), "--stage", "sft", "--set", "mix.min_rows=99").stdout == few.stdout
+    assert lake.read("manifests").collect().is_empty()
+
+
+def test_it_is_mixed_for_the_model_that_the_first_stage_trains(config: Path) -> None:
+    lake, mix = Lake(str(config.parent / "lake")), ("mix", str(config), "--stage", "sft")
+    flywheel(*mix)
+    name = lake.read("manifests").collect()["batch"].item()
+    folder = shutil.copytree(config.parent / "model", config.parent / "tuned")
+    tuned = Model("sft-1", "lm", "sft", str(folder), template_hash(load_tokenizer(folder)), mixture=name)
+    register(lake, tuned, batch=BATCH)
+    decide(lake, Decision("sft-1", None, "promote", ["The first one."]), batch=BATCH)
+    assert "SFT would be skipped: 0 new rows" in flywheel(*mix, "--dry-run").stdout
+    assert "would be skipped" not in flywheel(*mix, "--dry-run", "--set", "train.start=base").stdout
+    again = [*mix, "--set", "train.start=base", "--set", "template=alpaca"]
+    dry, real = flywheel(*again, "--dry-run").stdout, flywheel(*again).stdout
+    assert dry == real
+    assert f"chat template {tuned.template_hash}" not in real
+
+
+def test_a_mixture_whose_rows_were_all_erased_is_not_exported(config: Path, tmp_path: Path) -> None:
+    lake = Lake(str(config.parent / "lake"))
+    flywheel("mix", str(config), "--stage", "sft")
+    name = lake.read("manifests").collect()["batch"].item()
+    drop(lake, "mixtures", pl.col("id").is_not_null())
+    with pytest.raises(LakeError, match=f"Of the mixture {name} in .* no row is left"):
+        flywheel("export-mixture", str(tmp_path / "a.jsonl"), lake.uri, "--mixture", name)
 
 
 def test_a_mixture_is_made_and_exported_with_its_manifest(config: Path, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_without_user_rows_nothing_is_mixed(tmp_path: Path, model: str) -> None:
     curate(lake, [talk("g", domain="general"), talk("s", origin="synthetic")])
     mixture = run(lake, model)
     assert mixture.snapshot is None
-    assert mixture.rows == 0
+    assert mixture.manifest["rows"] == 0
 
 
 def test_most_rows_are_kept_to_and_a_grown_history_changes_little(tmp_path: Path, model: str) -> None:
@@ -166,9 +166,9 @@ def test_rows_that_the_model_learned_before_are_not_new(tmp_path: Path, model: s
     assert second.snapshot is None
     assert second.reason == "3 new rows, fewer than mix.min_rows = 8: they wait for the next batch"
     third = run(lake, model, batch="0002-bbbbbbbb", min_rows=3)
-    assert third.rows == 13
+    assert third.manifest["rows"] == 13
     again = run(lake, model, batch=BATCH, min_rows=3)
-    assert again.rows == 10
+    assert again.manifest["rows"] == 10
 
 
 def test_what_is_mixed_while_somebody_is_erased_is_mixed_again(

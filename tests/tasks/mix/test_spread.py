@@ -153,7 +153,7 @@ def test_the_pairs_of_one_user_are_limited_too(tmp_path: Path, model: str) -> No
         for at in range(30)
     ]  # fmt: skip
     prefer(lake, pairs)
-    assert run(lake, model, stage="dpo").rows == 20
+    assert run(lake, model, stage="dpo").manifest["rows"] == 20
 
 
 def test_a_review_overrides_scores_but_never_a_thumb_down(tmp_path: Path) -> None:
