@@ -74,7 +74,7 @@ def sign_batch(
     """Sign all rows of a batch.
 
     Args:
-        chunks: frames with id, text and occurred_at.
+        chunks: frames with id, text, occurred_at and, where not all are compared, among; see `sign`.
         secret: the lake's.
         purpose: see `sign`.
         near: see `sign`.
@@ -91,7 +91,8 @@ def sign_batch(
 
     def work(chunk: pl.DataFrame) -> Any:
         about = chunk.select("id", "occurred_at", length=pl.col("text").str.len_chars().fill_null(0))
-        return about, sign(chunk["text"], secret, purpose=purpose, near=near)
+        among = chunk.get_column("among", default=None)
+        return about, sign(chunk["text"], secret, among=among, purpose=purpose, near=near)
 
     for about, signed in spread(work, _sliced(chunks), engine=engine, threads=threads):
         tables.append(about)

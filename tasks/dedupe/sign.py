@@ -39,18 +39,21 @@ class Signed:
     sketch_offsets: I64
 
 
-def sign(texts: pl.Series, secret: bytes, *, purpose: str, near: bool = True) -> Signed:
+def sign(texts: pl.Series, secret: bytes, *, purpose: str, among: pl.Series | None = None, near: bool = True) -> Signed:
     """Sign texts.
 
     Args:
         texts: what is compared; null counts as empty.
         secret: the lake's; two secrets lead to the same comparisons, but neither can be read by the other.
         purpose: texts signed for different purposes never meet.
+        among: a name for each text: texts with different ones never meet, nor those with one and those without.
         near: whether near duplicates are wanted; without, only the exact hash is made.
     """
     key = blake2b(purpose.encode(), key=blake2b(secret).digest(), digest_size=16).digest()
     hashes, flags, offsets = tokenize(texts)
     meta, content_words = describe(hashes, flags, offsets, near=near)
+    if among is not None and among.count():
+        hashes = _apart(among, meta, hashes, offsets)
     order = meta["exact"][:, 0].copy()
     if near:
         short, short_offsets = grams(hashes, offsets, 1)
@@ -66,6 +69,18 @@ def sign(texts: pl.Series, secret: bytes, *, purpose: str, near: bool = True) ->
         meta[field] = np.where(meta[field] == 0, 0, siphash(meta[field].copy(), key))
     meta["exact"] = siphash(meta["exact"].ravel().copy(), key).reshape(-1, 2)
     return Signed(meta, order, siphash(keys, key), key_offsets, sketches, sketch_offsets)
+
+
+def _apart(among: pl.Series, meta: Meta, hashes: U64, offsets: I64) -> U64:
+    """The hashes of words, which differ by what their text is compared among, as those of the whole texts in `meta` do.
+
+    What a text says has been read by now: which words are content words does not depend on it.
+    """
+    marks = [int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) if name else 0 for name in among]
+    mark = np.array(marks, np.uint64)
+    meta["exact"] ^= mark[:, None]
+    meta["content"] = np.where(meta["content"] == 0, 0, meta["content"] ^ mark)
+    return hashes ^ np.repeat(mark, np.diff(offsets))
 
 
 def signatures(texts: pl.Series, *, long: bool) -> tuple[U32, U64, I64]:

@@ -112,16 +112,16 @@ def _answered_anew(lake: Lake, batch: str) -> pl.LazyFrame:
 
 
 def _texts(rows: pl.LazyFrame, anew: pl.LazyFrame, settings: DedupeSettings) -> Iterator[pl.DataFrame]:
-    """id, occurred_at and the text that is compared, chunk by chunk; all turns where the user wrote nothing.
+    """id, occurred_at, the text that is compared, and `among`, chunk by chunk; all turns where the user wrote nothing.
 
-    A new answer to a known prompt repeats only another answer to that prompt.
+    A new answer to a known prompt repeats only another answer to that prompt, which `among` names.
     """
     whole = whole_text()
     wanted = user_text() if settings.compare == "user_turns" else whole
     text = pl.when(wanted == "").then(whole).otherwise(wanted)
-    answer = pl.concat_str("prompt_of", last_answer(), separator="\n")
+    compared = pl.when(pl.col("prompt_of").is_null()).then(text).otherwise(last_answer())
     found = rows.join(anew, on="id", how="left", maintain_order="left")
-    yield from found.select("id", "occurred_at", text=pl.coalesce(answer, text)).collect_batches(chunk_size=CHUNK)
+    yield from found.select("id", "occurred_at", text=compared, among="prompt_of").collect_batches(chunk_size=CHUNK)
 
 
 def _with_feedback(lake: Lake, ids: pl.Series) -> pl.Series:

@@ -197,6 +197,23 @@ def answered(lake: Lake, answers: dict[str, tuple[str, str, str | None]]) -> Sna
     return publish(lake, "synthetic", pl.DataFrame(rows), step="synthesize", batch="0001-a-synthetic", key="ab" * 16)
 
 
+def test_long_new_answers_to_other_prompts_are_no_duplicates_of_each_other(lake: Lake) -> None:
+    run(lake, "0001-a", {"real": "How do I give a notebook another name?", "other": "Where are my deleted notes?"})
+    long = " ".join(f"word{at}" for at in range(200))
+    nearly = long.replace("word7 ", "term ")
+    made = answered(
+        lake,
+        {
+            "one": ("How do I give a notebook another name?", long, "real"),
+            "near": ("How do I give a notebook another name?", nearly, "real"),
+            "elsewhere": ("Where are my deleted notes?", long, "other"),
+            "asked": (long, "Yes.", None),
+        },
+    )
+    found = left_out(lake, dedupe.fn(lake, made, DedupeSettings()))
+    assert list(found.values()) in ([("one", "near")], [("near", "near")])
+
+
 def test_generated_rows_never_displace_real_ones_but_may_answer_their_prompts_anew(lake: Lake) -> None:
     real = "How do I give a notebook another name?"
     run(lake, "0001-a", {"real": real, "other": "Where are the notes that I deleted?"})
