@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from prefect import flow
 
 from configs.settings import Settings
+from flows.progress import progress_artifacts
 from flows.runs import Run, base_model, check_models, collected, current, emptied
 from storage.lake import Lake
 from storage.maintain import is_emptied
@@ -32,9 +33,10 @@ def curate(settings: Settings) -> list[Snapshot]:
     lake = Lake(settings.lake)
     base_model(lake, settings)  # a missing model is said before anything is spent
     check_models(settings)
-    collect(lake, settings.collect)
-    run = current(lake, settings)
-    return curate_batches(lake, run, settings) if run else []
+    with progress_artifacts():
+        collect(lake, settings.collect)
+        run = current(lake, settings)
+        return curate_batches(lake, run, settings) if run else []
 
 
 @flow(name="synthesize", flow_run_name="synthesize into {settings.lake}")
@@ -49,7 +51,8 @@ def synthesize(settings: Settings) -> Snapshot | None:
     """
     lake = Lake(settings.lake)
     run = current(lake, settings)
-    return synthesize_batch(lake, run, curate_batches(lake, run, settings), settings) if run else None
+    with progress_artifacts():
+        return synthesize_batch(lake, run, curate_batches(lake, run, settings), settings) if run else None
 
 
 def curate_batches(lake: Lake, run: Run, settings: Settings) -> list[Snapshot]:

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from configs.settings import Settings
+from flows.progress import progress_artifacts
 from flows.promote import ask
 from flows.runs import Run, current
 from storage import registry
@@ -31,7 +32,8 @@ def evaluate(settings: Settings, challenger: str) -> str:
     run = current(lake, settings)
     if run is None:
         raise LakeError(f"Nothing was collected into {settings.lake} yet; `flywheel run` does.")
-    return compare(lake, run, registry.get(lake, challenger), settings).verdict
+    with progress_artifacts():
+        return compare(lake, run, registry.get(lake, challenger), settings).verdict
 
 
 def compare(lake: Lake, run: Run, challenger: Model, settings: Settings) -> Decision:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from re import sub
+from threading import Lock
 from typing import cast
 from uuid import UUID
 
@@ -14,11 +15,18 @@ from prefect.exceptions import PrefectException
 from storage.progress import Progress, listening
 
 log = logging.getLogger(__name__)
+_taken = Lock()
 
 
 @contextmanager
 def progress_artifacts() -> Iterator[None]:
-    """While it lasts, every long loop of this process has a progress artifact of its own, named by its label."""
+    """While it lasts, every long loop of this process has a progress artifact of its own, named by its label.
+
+    In a flow that another one calls, its caller shows them already.
+    """
+    if not _taken.acquire(blocking=False):
+        yield
+        return
     known: dict[str, UUID] = {}
 
     def show(now: Progress) -> None:
@@ -32,8 +40,11 @@ def progress_artifacts() -> Iterator[None]:
         except (httpx.HTTPError, PrefectException) as error:  # a server that is away must not end the work
             log.debug("no progress artifact: %s", error)
 
-    with listening(show):
-        yield
+    try:
+        with listening(show):
+            yield
+    finally:
+        _taken.release()
 
 
 def _key(label: str) -> str:

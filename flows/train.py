@@ -11,6 +11,7 @@ from prefect.concurrency.sync import concurrency
 from configs.mistake import Mistake
 from configs.settings import Settings
 from configs.training import STAGES
+from flows.progress import progress_artifacts
 from flows.remote import run_elsewhere
 from flows.runs import Run, current, mixed
 from storage import registry
@@ -49,7 +50,8 @@ def stage_flow(stage: str) -> StageFlow:
             log.info("%s is skipped: nothing was collected into %s yet", stage, settings.lake)
             return None
         start = registry.get(lake, parent) if parent else first_parent(run, settings)
-        rows = mixed(lake, stage, mixture) if mixture else prepare(lake, run, stage, start, settings)
+        with progress_artifacts():
+            rows = mixed(lake, stage, mixture) if mixture else prepare(lake, run, stage, start, settings)
         if rows is None:
             return None
         with gpu_slots(settings.train.gpu_slots):

@@ -7,6 +7,7 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.objects import Artifact
 
 from configs.mistake import Mistake
 from configs.settings import OptionalSettings, Settings
@@ -27,7 +28,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, prefect_server: str) -> Settings:
     settings = small_settings(tmp_path_factory.mktemp("train"), tiny_model, stages=("sft",))
-    curate(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storage.progress.SECONDS", 0.0)
+        curate(settings)
     return settings
 
 
@@ -41,6 +44,19 @@ def changed(settings: Settings, **changes: object) -> Settings:
     return settings.model_copy(update={"train": settings.train.model_copy(update=changes)})
 
 
+def artifacts(run: str, key: str) -> list[Artifact]:
+    with get_client(sync_client=True) as client:
+        return client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run])),
+        )
+
+
+def test_curating_shows_how_far_it_is(curated: Settings) -> None:
+    (shown,) = artifacts(f"curate into {curated.lake}", "progress-collect-reading")
+    assert (shown.type, shown.data) == ("progress", 100.0)
+
+
 def test_a_stage_stands_alone_and_is_not_trained_twice(curated: Settings, sft: str) -> None:
     lake = Lake(curated.lake)
     model = registry.get(lake, sft)
@@ -49,11 +65,7 @@ def test_a_stage_stands_alone_and_is_not_trained_twice(curated: Settings, sft: s
     assert train_sft(curated, mixture=model.mixture) == sft
     assert registry.models(lake).filter(stage="sft").height == 1
     assert verdicts.champion(lake) == model.parent  # it promotes nothing
-    with get_client(sync_client=True) as client:
-        shown = client.read_artifacts(
-            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["training-sft"])),
-            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[f"train-sft in {curated.lake}"])),
-        )
+    shown = artifacts(f"train-sft in {curated.lake}", "training-sft")
     assert [(found.type, found.data) for found in shown] == [("progress", 100.0)]
     assert "step 2 of 2, loss" in (shown[0].description or "")
 
