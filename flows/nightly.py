@@ -2,11 +2,11 @@
 
 import logging
 
-from prefect import flow
+from prefect import flow, runtime, tags
 from pydantic import BaseModel, ConfigDict
 
 from configs.settings import Settings
-from flows.artifacts import publish_artifacts
+from flows.artifacts import publish_artifacts, report_link
 from flows.curate import curate_batches, synthesize_batch
 from flows.evaluate import compare
 from flows.notify import notify, notify_end
@@ -55,7 +55,7 @@ def flywheel(settings: Settings) -> RunResult:
     Returns:
         What the run did.
     """
-    with progress_artifacts():
+    with progress_artifacts(), tags(*runtime.flow_run.tags):  # what has the tag flywheel is watched, subflows, too
         return _run(settings)
 
 
@@ -78,7 +78,8 @@ def _run(settings: Settings) -> RunResult:
     publish_artifacts(lake, run.batch, page)
     finish(lake, run, settings)
     if decision:
-        notify(f"Flywheel: {decision.verdict} {decision.model} ({settings.lake}, batch {run.batch}). {page}")
+        told = f"{decision.verdict} {decision.model} ({settings.lake}, batch {run.batch}). {report_link(page)}"
+        notify(f"Flywheel: {told}")
     return RunResult(
         lake=settings.lake,
         batch=run.batch,

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+from prefect.flow_engine import run_flow_sync
 
 from configs.settings import Settings
+from flows.guard import TAG
 from flows.nightly import RunResult, flywheel
 from storage import registry
 from storage.lake import Lake
@@ -16,8 +20,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Settings, RunResult]:
+    """As a run of the deployment, which has its tag from there."""
     settings = small_settings(tmp_path_factory.mktemp("nightly"), tiny_model)
-    return settings, flywheel(settings)
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(flywheel, parameters={"settings": settings}, tags=[TAG])
+    result = run_flow_sync(flywheel, run, {"settings": settings})
+    assert isinstance(result, RunResult)
+    return settings, result
 
 
 def books(lake: Lake) -> pl.DataFrame:
@@ -44,6 +53,13 @@ def test_every_step_leaves_its_table(first: tuple[Settings, RunResult]) -> None:
     for stage, before in (("cpt", "base"), ("sft", "cpt"), ("dpo", "sft")):
         assert trained[stage]["parent"] == trained[before]["id"]
     assert result.verdict in {"promote", "hold", "reject"}
+
+
+def test_trainings_are_watched_as_the_run_is(first: tuple[Settings, RunResult]) -> None:
+    named = FlowRunFilterName(any_=[f"train-{stage} in {first[0].lake}" for stage in ("cpt", "sft", "dpo")])
+    with get_client(sync_client=True) as client:
+        trainings = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=named))
+    assert [run.tags for run in trainings] == [[TAG]] * 3
 
 
 def test_books_balance_at_every_step(first: tuple[Settings, RunResult]) -> None:
