@@ -52,16 +52,16 @@ def backtranslate(
         found = []
         for position, one in zip(positions, pick(seeds.documents, positions, seed, "backtranslate"), strict=False):
             if text := passage(one, generator(seed, "backtranslate", position)):
-                found.append((one, text))
+                found.append((position, one, text))
             else:
                 yield Dropped("document_too_short", "")
         writing = [
-            Request((user(_WRITE.format(text=text)),), request_seed(seed, "backtranslate", one.id, text))
-            for one, text in found
+            Request((user(_WRITE.format(text=text)),), request_seed(seed, "backtranslate", position))
+            for position, one, text in found
         ]
         asked = []
         outcomes = client.ask(writing, sampling(settings), "instructions of documents")
-        for (one, text), outcome in zip(found, outcomes, strict=True):
+        for (_, one, text), outcome in zip(found, outcomes, strict=True):
             request = text_of(outcome)
             if reason := unusable(outcome) or bad_instruction(request):
                 yield Dropped(f"instruction_{reason}", request)

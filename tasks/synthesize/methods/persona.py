@@ -21,7 +21,7 @@ from tasks.synthesize.method import (
     text_of,
     user,
 )
-from tasks.synthesize.rules import bad_instruction, unusable
+from tasks.synthesize.rules import bad_instruction, unusable, whole
 
 _WHO = "Who is likely to write this message? Describe that person in one short sentence.\n\nMessage: {message}"
 _ASK = (
@@ -42,7 +42,8 @@ def persona(
             for position, one in zip(positions, chosen, strict=False)
         ]
         people = []
-        for one, outcome in zip(chosen, client.ask(who, sampling(settings), "personas"), strict=True):
+        described = map(whole, client.ask(who, sampling(settings), "personas"))
+        for one, outcome in zip(chosen, described, strict=True):
             if reason := unusable(outcome):
                 yield Dropped(f"persona_{reason}", text_of(outcome))
             else:

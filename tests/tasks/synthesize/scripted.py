@@ -6,6 +6,7 @@ from collections.abc import Callable
 from tasks.lm.generate import Completion
 from tasks.synthesize.method import Draft, Dropped, Seed, Seeds
 
+Reply = str | Completion
 SYSTEM = {"role": "system", "content": "You are the assistant of Quillbay."}
 DOCUMENT = (
     "Quillbay keeps every version of a note for ninety days.\nTo see them, open the note and choose History in the "
@@ -31,13 +32,13 @@ SEEDS = Seeds(
 class Scripted:
     """An engine that answers by the first pattern that is found in the last message, and notes what it was asked.
 
-    A reply is a text, or makes one of that message.
+    A reply is a text or a completion, or makes one of that message.
     """
 
     model = identity = "scripted"
     folder = None
 
-    def __init__(self, *script: tuple[str, str | Callable[[str], str]]) -> None:
+    def __init__(self, *script: tuple[str, Reply | Callable[[str], Reply]]) -> None:
         self.script = script
         self.asked = []
 
@@ -46,8 +47,10 @@ class Scripted:
             self.asked.append(request)
             content = str(request.messages[-1]["content"])
             reply = next(reply for pattern, reply in self.script if re.search(pattern, content, re.DOTALL))
-            text = reply if isinstance(reply, str) else reply(content)
-            yield position, Completion(text, finished=True, tokens=len(text.split()))
+            said = reply(content) if callable(reply) else reply
+            if isinstance(said, str):
+                said = Completion(said, finished=True, tokens=len(said.split()))
+            yield position, said
 
 
 def drafts(results) -> list[Draft]:

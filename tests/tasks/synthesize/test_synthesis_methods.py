@@ -1,6 +1,7 @@
 """Every method on a scripted model: what it asks, what it keeps, and what it drops with which reason."""
 
 import json
+from itertools import count
 
 import pytest
 from pydantic import ValidationError
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from configs.settings import SynthesizeSettings
 from tasks.inference.engine import EngineError
 from tasks.inference.structured import parse
+from tasks.lm.generate import Completion
 from tasks.synthesize.method import Seeds
 from tasks.synthesize.methods import METHODS
 from tasks.synthesize.methods.checked import result_of
@@ -92,13 +94,20 @@ def test_magpie_cannot_use_an_endpoint(run):
 
 def test_personas_ask_in_their_own_way(run):
     engine = Scripted(
-        ("Who is likely", "A teacher who plans lessons for many classes."),
+        ("Who is likely", Completion("A teacher who plans lessons. She has ma", finished=False, tokens=9)),
         ("This person uses", "Can I copy a notebook for every class?"),
         ("copy a notebook", "Yes: choose Duplicate in its menu."),
     )
     results = drafts(run("persona", engine, count=3))
     assert len(results) == 3
-    assert results[0].details == {"persona": "A teacher who plans lessons for many classes."}
+    assert results[0].details == {"persona": "A teacher who plans lessons."}
+
+
+def test_backtranslation_asks_again_about_a_document_when_there_are_few(run):
+    numbers = count(1)
+    ask = ("Write the question", lambda _: f"Where is version {next(numbers)} of a note?")
+    results = drafts(run("backtranslate", Scripted(ask, ("How well", '{"score": 5}')), count=6))
+    assert len({draft.messages[0]["content"] for draft in results}) == 6
 
 
 def test_backtranslation_keeps_what_is_rated_well(run):
