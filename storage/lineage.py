@@ -7,6 +7,7 @@ from typing import Literal
 
 import polars as pl
 
+from storage import registry
 from storage.lake import Lake
 from storage.rewrite import named
 
@@ -91,9 +92,7 @@ def models_with(lake: Lake, mixtures: Collection[str]) -> pl.DataFrame:
 def heads_with(lake: Lake, found: Descent) -> pl.DataFrame:
     """The reward heads that may have learned from a descent's preferences: those made since these came."""
     first = lake.read("preferences").filter(found.within("preferences")).select(pl.col("batch").min()).collect().item()
-    heads = lake.read("models").filter(
-        pl.col("kind") == "reward", pl.col("mixture").is_null(), pl.col("batch") >= pl.lit(first, dtype=pl.String)
-    )
+    heads = lake.read("models").filter(registry.HEAD, pl.col("batch") >= pl.lit(first, dtype=pl.String))
     return heads.sort("created_at", "id").collect()
 
 

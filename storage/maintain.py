@@ -15,7 +15,7 @@ import polars as pl
 from deltalake.exceptions import CommitFailedError
 
 from configs.settings import MaintainSettings
-from storage import files, verdicts
+from storage import files, registry, verdicts
 from storage.lake import Lake
 from storage.publish import writing
 from storage.rewrite import rewrite
@@ -131,8 +131,8 @@ def prune_models(lake: Lake, before: datetime, keep_champions: int) -> Counter[s
     """Remove the weights of models that are older than a time and nobody needs.
 
     Needed are the champion, those that served right before it, those that wait for a person, and all of a run that is
-    not finished. Reward heads, which have no mixture, are small, and models from elsewhere are not ours. The registry
-    keeps every model: what it was trained on stays known.
+    not finished. Reward heads are small, and models from elsewhere are not ours. The registry keeps every model: what
+    it was trained on stays known.
 
     Returns:
         Bytes freed, by model.
@@ -140,7 +140,7 @@ def prune_models(lake: Lake, before: datetime, keep_champions: int) -> Counter[s
     needed = {*verdicts.served(lake)[-1 - keep_champions :], *verdicts.waiting(lake)}
     finished = lake.read("runs", step="finish").select(pl.col("batch").unique()).collect()["batch"]
     old = lake.read("models").filter(
-        (pl.col("kind") == "lm") | pl.col("mixture").is_not_null(),
+        ~registry.HEAD,
         pl.col("created_at") < before,
         pl.col("batch").is_in(finished.implode()),
         ~pl.col("id").is_in(sorted(needed)),

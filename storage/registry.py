@@ -15,6 +15,10 @@ from storage.publish import publish
 from storage.snapshot import digest
 from storage.tables import TABLES
 
+HEAD = (pl.col("kind") == "head") | ((pl.col("kind") == "reward") & pl.col("mixture").is_null())
+"""Whether a row of the registry is a reward head. Older ones are registered as reward, which the models of the stage
+`reward` are; these have a mixture."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -22,7 +26,7 @@ class Model:
 
     Args:
         id: stable name, made from what it depends on.
-        kind: lm, or reward.
+        kind: lm; reward, a model that scores answers; or head, of the reward head.
         stage: base, or that of the settings which trained it.
         parent: id of the model it was trained from; None for a base.
         mixture: id of the mixture it was trained on; None for a base.

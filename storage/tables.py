@@ -221,7 +221,7 @@ TABLES: Mapping[str, Table] = {
     "models": Table(
         "Every model with its parent and mixture.",
         {
-            "kind": pl.String(),  # lm | reward
+            "kind": pl.String(),  # lm | reward | head
             "stage": pl.String(),  # base, or as in the settings
             "parent": pl.String(),
             "mixture": pl.String(),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -114,7 +113,7 @@ Head = tuple[Model, RewardHead]
 
 def newest_reward_head(lake: Lake) -> Head | None:
     """The reward head that was trained last, or None."""
-    heads = registry.models(lake).filter(pl.col("kind") == "reward")
+    heads = registry.models(lake).filter(registry.HEAD)
     if not heads.height:
         return None
     model = registry.get(lake, heads["id"][-1])

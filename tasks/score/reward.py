@@ -81,7 +81,7 @@ def reward_head(
     log.info("score: reward head on %s preferences, %.0f%% ranked rightly", f"{preferences.height:,}", 100 * accuracy)
     registered = Model(
         id=model_id,
-        kind="reward",
+        kind="head",
         stage="reward",
         path=str(folder),
         template_hash=lm.template_hash,

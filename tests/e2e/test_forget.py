@@ -15,6 +15,7 @@ from flows.curate import curate
 from flows.erase import erase, plan
 from flows.nightly import flywheel
 from flows.trace import as_tree, trace
+from storage import registry
 from storage.lake import Lake
 from storage.maintain import maintain
 from storage.verdicts import champion
@@ -137,7 +138,7 @@ def test_a_person_is_forgotten_everywhere_and_stays_out(
     generated = lake.read("quarantine").filter(pl.col("source") == "synthetic").collect().height
     assert what.rows["quarantine"] == 2 + generated
     trained = set(lake.read("models").filter(pl.col("mixture").is_not_null()).collect()["id"])
-    heads = set(lake.read("models").filter(pl.col("kind") == "reward").collect()["id"])
+    heads = set(lake.read("models").filter(registry.HEAD).collect()["id"])
     assert set(what.models) == trained | heads
     assert {Path(file).name for file in what.logs} >= {"planted.jsonl", "feedback.jsonl"}
     assert places_with(MARKER, *folders) == found  # planning changes nothing

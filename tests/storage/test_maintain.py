@@ -165,3 +165,12 @@ def test_weights_that_nobody_needs_go(lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match=r"weights of one were removed by `flywheel maintain`"):
         verdicts.rollback(lake, "It was better.", to="one")
     assert verdicts.champion(lake) == "three"
+
+
+def test_reward_heads_stay_and_reward_models_go(lake: Lake) -> None:
+    for name, kind, mixture in (("old head", "reward", None), ("head", "head", None), ("model", "reward", "mixture")):
+        folder = lake.folder("models", name)
+        (folder / "weights").write_bytes(bytes(1000))
+        register(lake, Model(name, kind, "reward", str(folder), "t", mixture=mixture), batch="1")
+    write(lake, "runs", "1", [{"id": "1/finish"}], "finish")
+    assert prune_models(lake, datetime.now(UTC) + timedelta(days=1), 1) == {"model": 1000}

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from tasks.lm.reward import Examples, RewardHead, fit
+from storage.lake import Lake
+from storage.registry import Model, register
+from tasks.lm.reward import Examples, RewardHead, fit, newest_reward_head
 
 GENERATOR = np.random.default_rng(0)
 WEIGHTS = GENERATOR.normal(size=20)
@@ -44,3 +46,17 @@ def test_a_head_is_read_back_as_it_was(tmp_path):
     head = RewardHead(WEIGHTS, 0.25, FEATURES.mean(0), FEATURES.std(0))
     head.save(tmp_path / "head")
     np.testing.assert_array_equal(RewardHead.load(tmp_path / "head").score(FEATURES), head.score(FEATURES))
+
+
+def test_the_newest_head_is_found_beside_models_that_score(tmp_path):
+    """The stage `reward` trains models; heads were once registered as those are, without a mixture."""
+    lake = Lake(str(tmp_path))
+    assert newest_reward_head(lake) is None
+    found = []
+    for name, kind, mixture in (("old", "reward", None), ("new", "head", None), ("model", "reward", "mixture")):
+        folder = lake.folder("models", name)
+        if mixture is None:
+            RewardHead(WEIGHTS, 0.25, FEATURES.mean(0), FEATURES.std(0)).save(folder)
+        register(lake, Model(name, kind, "reward", str(folder), "t", mixture=mixture), batch="1")
+        found.append(newest_reward_head(lake)[0].id)
+    assert found == ["old", "new", "new"]

@@ -29,7 +29,7 @@ def register_judge(lake: Lake, folder: str) -> None:
     head.save(home)
     judge = Model(
         id="reward-1",
-        kind="reward",
+        kind="head",
         stage="reward",
         path=str(home),
         template_hash=lm.template_hash,
