@@ -24,7 +24,7 @@ from storage.publish import conform, publish
 from storage.rewrite import drop, rewrite
 from storage.snapshot import digest
 from storage.tables import TABLES
-from storage.trained import RESULT, without_samples
+from storage.trained import OUTPUT, RESULT, without_samples
 from tasks.collect.forget import unreadable
 from tasks.collect.http.forget import blank, erased_lines
 from tasks.dedupe.index import remove_stale
@@ -220,11 +220,17 @@ def _reports(lake: Lake, what: Erasure) -> None:
 
 
 def _samples(lake: Lake, what: Erasure) -> None:
-    """The folder of a model holds a few rows of what it was trained on."""
-    for path in lake.read("models").filter(pl.col("mixture").is_in(what.mixtures)).select("path").collect()["path"]:
-        data = files.read(lake, path, RESULT)
+    """The folder of a model holds a few rows of what it was trained on. Nobody knows which these are where a training
+    was killed before its model was registered: that one loses them all."""
+    others = lake.read("models").filter(~pl.col("mixture").is_in(what.mixtures)).select("path").collect()["path"]
+    for name in files.listed(lake, "models"):
+        path, _, file = f"models/{name}".rpartition("/")
+        data = files.read(lake, path, file) if file == RESULT and path not in others else None
         if data is not None and (kept := without_samples(data)) != data:
-            files.write(lake, kept, path, RESULT)
+            files.write(lake, kept, path, file)
+    for result in lake.local("models").glob(f"*/{RESULT}"):  # on this machine, and not yet in the object store
+        if f"models/{result.parent.name}" not in others:
+            result.write_bytes(without_samples(result.read_bytes()))
 
 
 def _work(lake: Lake, what: Erasure) -> None:
@@ -233,6 +239,8 @@ def _work(lake: Lake, what: Erasure) -> None:
         left = conform("mixtures", pl.read_parquet(rows))
         if not left.filter(what.found.within("mixtures")).is_empty():
             rows.unlink()
+    for result in lake.local("work").glob(f"*/{OUTPUT}/{RESULT}"):  # it is written again
+        result.unlink(missing_ok=True)
     forget_requests(lake.local("work", "requests"))
 
 

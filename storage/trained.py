@@ -2,6 +2,8 @@
 
 import json
 
+OUTPUT = "model"
+"""Folder in a training's work folder in which the finished model is put together."""
 RESULT = "training.json"
 """File with what training measured; it is written last, so a folder that has it is whole."""
 SAMPLES = "samples"

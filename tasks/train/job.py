@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, SerializeAsAny, ValidationInfo, fiel
 from configs.mistake import Mistake
 from configs.settings import LaunchSettings, StageSettings
 from configs.training import settings_class
-from storage.trained import RESULT
+from storage.trained import OUTPUT, RESULT
 
 METRICS = "metrics.jsonl"
 """File in the work folder, and later in the model's, with a line of figures for each step that was reported."""
@@ -62,7 +62,7 @@ class Job(BaseModel):
     @property
     def output(self) -> Path:
         """Where the finished model is put together."""
-        return Path(self.work) / "model"
+        return Path(self.work) / OUTPUT
 
 
 def is_whole(folder: Path) -> bool:

@@ -21,6 +21,7 @@ from storage.lineage import Kind
 from storage.maintain import maintain
 from storage.registry import Model, register
 from storage.rewrite import drop
+from storage.trained import OUTPUT, RESULT
 from storage.verdicts import Decision, decide, promotions
 from tasks.collect.run import collect_new
 from tasks.report.page import write as write_report
@@ -79,7 +80,10 @@ def filled(lake: Lake, tmp_path: Path, settings: CollectSettings) -> Lake:
     output = json.dumps({"prompt": "Ann's question", "answer": "Yes"})
     write(lake, "evaluations", snapshot.batch, [{"id": "e", "item": "i", "group": first, "output": output}])
     folder = lake.folder("models", "sft-1")
-    (folder / "training.json").write_text(json.dumps({"samples": ["Ann's question"], "rows": 2}))
+    (folder / RESULT).write_text(json.dumps({"samples": ["Ann's question"], "rows": 2}))
+    for left in (lake.folder("models", "sft-2"), lake.folder("work", "sft-3", OUTPUT)):  # by trainings that were killed
+        (left / RESULT).write_bytes((folder / RESULT).read_bytes())
+    lake.save("models", "sft-2")  # to be registered next
     register(lake, Model("base", "lm", "base", str(tmp_path), "t"), batch="base")
     register(lake, Model("sft-1", "lm", "sft", str(folder), "t", "base", "mixture", metrics=LOSS), batch=snapshot.batch)
     evidence = Evidence(samples=(Sample("Ann's question", "a", "b"), Sample("Bob's question", "c", "d")))
@@ -120,11 +124,17 @@ def test_by_whichever_name_a_person_has(lake: Lake, name: str) -> None:
 
 
 def test_what_is_no_row_forgets_too(lake: Lake) -> None:
+    other = lake.folder("models", "sft-4")
+    (other / RESULT).write_text(json.dumps({"samples": ["Bob's question"]}))
+    register(lake, Model("sft-4", "lm", "sft", str(other), "t", "base", "another mixture"), batch="other")
     first = lake.read("interactions").sort("occurred_at").collect()["id"][0]
     erase(lake, plan(lake, "user", "ann", NOWHERE))
     evidence = Evidence.from_dict(json.loads(promotions(lake)["evidence"][-1]))
     assert [sample.prompt for sample in evidence.samples] == ["Bob's question"]
-    assert json.loads(Path(lake.path("models", "sft-1", "training.json")).read_text()) == {"rows": 2}
+    for model in ("sft-1", "sft-2"):
+        assert json.loads(Path(lake.path("models", model, RESULT)).read_text()) == {"rows": 2}
+    assert not Path(lake.path("work", "sft-3", OUTPUT, RESULT)).exists()
+    assert json.loads((other / RESULT).read_text()) == {"samples": ["Bob's question"]}
     manifest = json.loads(lake.read("manifests").collect()["manifest"][0])
     second = lake.read("interactions").collect()["id"][0]
     assert manifest["reproducible"] is False
