@@ -31,6 +31,23 @@ def processes(settings: LaunchSettings) -> int:
     return settings.num_processes or max(torch.cuda.device_count(), 1)
 
 
+def visible(settings: LaunchSettings) -> dict[str, str]:
+    """Environment variables of a training: a process by itself sees one GPU. The trainer would copy the model to each
+    that it sees (DataParallel), and read batches that many times as large."""
+    if processes(settings) > 1:
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]}
+
+
+def take_device() -> None:
+    """Work on the GPU that the agent meant for this process: until the trainer looks after it, all would be on the
+    first one."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+
+
 def check_devices(settings: LaunchSettings) -> None:
     """See that this machine can do what the settings ask for.
 

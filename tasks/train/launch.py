@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.trained import RESULT
-from tasks.train.devices import check_devices
+from tasks.train.devices import check_devices, visible
 from tasks.train.job import METRICS, MISTAKE, Job, TrainingError, is_whole
 from tasks.train.trackers import check_trackers, surroundings
 
@@ -96,7 +96,7 @@ def _watch(job: Job, command: list[str], told: Callable[[Figures], None] | None)
     root = str(Path(__file__).parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     told_before = surroundings(Path(job.work)) | dict(os.environ)  # what a person has set counts
-    environment = told_before | QUIET | {"PYTHONPATH": os.pathsep.join(paths)}
+    environment = told_before | QUIET | visible(job.launch) | {"PYTHONPATH": os.pathsep.join(paths)}
     with (Path(job.work) / "errors.log").open("w") as stderr:
         process = subprocess.Popen(
             command,

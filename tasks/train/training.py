@@ -22,7 +22,7 @@ from tasks.train.adalora import AllocateRanks
 from tasks.train.arguments import arguments, planned_steps
 from tasks.train.checkpoint import newest_whole
 from tasks.train.data import TrainingData, training_data
-from tasks.train.devices import is_first, world
+from tasks.train.devices import is_first, take_device, world
 from tasks.train.ewc import HoldWeights, encode_replay, fisher, split_replay
 from tasks.train.job import CURVES, METRICS, Job, TrainingError
 from tasks.train.methods import METHODS, Plan
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 def train(job: Job) -> None:
     """Train, save the model into `job.output`, and write what was measured there, last."""
     stage, method = _checked(job), METHODS[job.settings.finetuning_type]
+    take_device()
     tokenizer = _tokenizer(job, stage)
     rows, replay = split_replay(pl.read_parquet(job.data).to_dicts(), job.settings)
     data = training_data(stage, rows, tokenizer, job.settings, job.seed)

@@ -39,17 +39,18 @@ def main(words: list[str]) -> int:
     logging.getLogger("tasks.train").setLevel(logging.INFO if is_first() else logging.ERROR)
     from tasks.train.training import train  # seconds of imports: only when it is sure that somebody waits
 
+    status = 0
     try:
         train(job)
     except Mistake as error:
         (Path(job.work) / MISTAKE).write_text(str(error))
-        return 1
+        status = 1
     if agent:
-        leave()
-    return 0
+        leave(status)
+    return status
 
 
-def leave() -> NoReturn:
+def leave(status: int) -> NoReturn:
     """End at once, after what others asked to be called at the end (trackers send their last figures then).
 
     PyTorch 2.13 sometimes waits for ever where a process group is torn down: with the interpreter's lock held, gloo's
@@ -57,7 +58,7 @@ def leave() -> NoReturn:
     """
     atexit._run_exitfuncs()
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def end_with(starter: int) -> None:

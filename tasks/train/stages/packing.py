@@ -67,14 +67,14 @@ def check_apart(model: Any) -> None:
     Raises:
         TrainingError: it is not: the model's attention, or its state, goes on from the first row.
     """
-    first, second = torch.arange(2, 10), torch.arange(10, 18)
-    ids = torch.cat([first, second])[None]
-    positions = torch.cat([torch.arange(8), torch.arange(8)])[None]
+    device = next(model.parameters()).device  # that of a quantized model is the GPU already
+    ids = torch.arange(2, 18, device=device)[None]
+    positions = torch.arange(8, device=device).repeat(2)[None]
     training = model.training
     model.eval()
     with torch.no_grad():
         packed = model(input_ids=ids, position_ids=positions, use_cache=False).logits[0, 8:]
-        alone = model(input_ids=second[None], use_cache=False).logits[0]
+        alone = model(input_ids=ids[:, 8:], use_cache=False).logits[0]
     model.train(training)
     if not torch.allclose(packed, alone, atol=1e-3, rtol=1e-3):
         raise TrainingError(

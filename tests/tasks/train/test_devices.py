@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 from configs.settings import LaunchSettings, StageSettings
 from flows.laptop import free_port
 from tasks.train import training
-from tasks.train.devices import arguments, check_devices
+from tasks.train.devices import arguments, check_devices, take_device, visible
 from tasks.train.job import CURVES, METRICS, Job, TrainingError
 from tasks.train.launch import measured_in, run
 from tasks.train.trackers import PACKAGES, check_trackers
@@ -127,6 +127,31 @@ def test_accelerate_understands_the_config_of_each_strategy(strategy: str) -> No
         assert str(args.fsdp_version) == "2"
     if strategy.startswith("zero"):
         assert str(args.zero_stage) == strategy[-1]
+
+
+@pytest.mark.parametrize(("seen", "left"), [(None, "0"), ("2,3", "2"), ("", "")])
+def test_a_process_by_itself_sees_one_gpu(monkeypatch: pytest.MonkeyPatch, seen: str | None, left: str) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if seen is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+    assert visible(LaunchSettings(num_processes=1)) == {"CUDA_VISIBLE_DEVICES": left}
+    assert visible(TWO) == {}
+
+
+def test_each_process_works_on_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    take_device()
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    take_device()
+    assert taken == [0, 3]
+
+
+def test_a_process_that_failed_leaves_with_its_status() -> None:
+    code = "import atexit; from tasks.train.worker import leave; atexit.register(print, 'told'); leave(1)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "told\n")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing without a GPU")
