@@ -14,8 +14,9 @@ RESERVED = {
     "save_total_limit", "save_only_model", "load_best_model_at_end", "logging_strategy", "logging_steps",
     "logging_nan_inf_filter", "include_num_input_tokens_seen", "eval_strategy", "eval_steps", "do_eval",
     "push_to_hub", "hub_model_id", "dataset_kwargs", "padding_free", "packing_strategy", "shuffle_dataset",
+    "log_completions", "log_completions_hub_repo", "log_multimodal", "log_unique_prompts", "num_completions_to_print",
 }  # fmt: skip
-"""Arguments of the trainer that resuming, counting and reporting depend on."""
+"""Arguments of the trainer that resuming, counting and reporting depend on, or that would put texts on logs."""
 
 
 class TrainerArgument(Section):
@@ -129,6 +130,11 @@ class StageSettings(Section):
         """Rows of the mixture that a device reads at once."""
         return self.per_device_train_batch_size
 
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of a row of the mixture at most."""
+        return self.max_length
+
 
 class OptionalSettings(StageSettings):
     """A stage that is off unless asked for."""
@@ -165,6 +171,11 @@ class OnlineSettings(OptionalSettings):
     def rows_per_batch(self) -> int:
         """Prompts: the trainer answers each several times."""
         return self.per_device_train_batch_size // self.num_generations
+
+    @property
+    def row_tokens(self) -> int:
+        """Those of a prompt: the model writes the rest."""
+        return self.max_length - self.max_completion_length
 
     @model_validator(mode="after")
     def _whole_groups(self) -> Self:

@@ -54,14 +54,14 @@ def mix(
         batch: the newest batch that counts; the books of the step are written under it.
         settings: which rows, and how many.
         collect: what it asks of consent, which rows of tables have passed before.
-        stage_settings: of the stage; its `max_length` bounds a row.
+        stage_settings: of the stage; its `row_tokens` bound a row.
         model: folder of the model to be trained.
         seed: the sample follows from it.
     """
     step = f"mix_{stage}"
 
     def work() -> Mixture:
-        made = make_mixture(lake, stage, batch, settings, collect, stage_settings.max_length, model, seed)
+        made = make_mixture(lake, stage, batch, settings, collect, stage_settings.row_tokens, model, seed)
         books = Books(made.rows_in, {"mixed": made.rows["id"].n_unique(), **made.dropped}, _facts(made))
         books.check(step)
         key = fingerprint(step, [settings, stage_settings], [], made.id)

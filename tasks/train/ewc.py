@@ -28,8 +28,9 @@ Marked = tuple[list[int], list[bool]]
 def split_replay(rows: Sequence[Mapping[str, Any]], settings: StageSettings) -> tuple[list[Any], list[Any]]:
     """The rows to train on, and those whose loss should not grow."""
     replay = [row for row in rows if row.get("replay")]
-    trained = rows if settings.ewc_replay else [row for row in rows if not row.get("replay")]
-    return list(trained), replay
+    if settings.ewc_replay or not settings.ewc_lambda:
+        return list(rows), replay
+    return [row for row in rows if not row.get("replay")], replay
 
 
 def encode_replay(

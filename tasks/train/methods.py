@@ -1,7 +1,7 @@
 """What is trained: the model's own weights, some of them, or something small beside them.
 
 Most small things are merged into the weights afterwards, so that any server loads the model. Those that cannot be
-(`tasks.train.rules.UNMERGED`) lie beside the weights they were trained with.
+(`tasks.train.rules.BESIDE`) lie beside the weights they were trained with.
 """
 
 from collections.abc import Callable, Mapping

@@ -6,7 +6,6 @@ import resource
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import polars as pl
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
-from configs.settings import StageSettings
 from storage.trained import RESULT, SAMPLES
 from tasks.lm.load import load_tokenizer, require_merged
 from tasks.lm.template import require_end_of_turn, template_hash
@@ -66,10 +64,8 @@ def train(job: Job) -> None:
 def _checked(job: Job) -> Stage:
     """The stage, when it can be trained like this: before anything is loaded."""
     check(job.stage, job.settings)
-    stage = STAGES[job.stage]
-    check_settings(stage, job.settings)
     require_merged(Path(job.model))
-    return stage
+    return STAGES[job.stage]
 
 
 def _tokenizer(job: Job, stage: Stage) -> Any:
@@ -125,20 +121,6 @@ def _trainable(model: Any) -> int:
     return sum(weights.numel() for weights in trained)
 
 
-def check_settings(stage: Stage, settings: StageSettings) -> None:
-    """Refuse what this stage cannot do, and names in trainer_args that the trainer does not know.
-
-    Raises:
-        TrainingError: names them.
-    """
-    if settings.packing and not stage.packs:
-        able = ", ".join(name for name, other in STAGES.items() if other.packs)
-        raise TrainingError(f"{stage.name} reads rows in pairs or groups: packing is for {able}.")
-    known = {field.name for field in fields(stage.config) if field.init}
-    if unknown := [argument.name for argument in settings.trainer_args if argument.name not in known]:
-        raise TrainingError(f"trainer_args: {stage.config.__name__} has no {', '.join(unknown)}.")
-
-
 def gathered(trainer: Trainer) -> dict[str, Any] | None:
     """All weights, where each process has a part of them; None where the model is whole.
 
@@ -177,7 +159,6 @@ def _measured(trainer: Trainer, data: TrainingData, seconds: float) -> dict[str,
         "rows": data.rows,
         "packs": data.packs,
         "left_out": dict(data.left_out),
-        "too_long": data.left_out.get("too_long", 0),
         "tokens": int(state.num_input_tokens_seen),
         "trained_tokens": data.trained_tokens,
         "seconds": round(seconds, 2),

@@ -49,7 +49,8 @@ def trainer(setup: Setup) -> Trainer:
     """TRL's trainer. The reference is the model before training: with an adapter, the model with the adapter off;
     without one, TRL loads the model's folder once more."""
     settings = setup.settings
-    arguments = DPOConfig(**setup.arguments, beta=settings.beta, max_length=settings.max_length, loss_type=["sigmoid"])
+    asked = {"loss_type": ["sigmoid"], **setup.arguments}
+    arguments = DPOConfig(**asked, beta=settings.beta, max_length=settings.max_length)
     return _Trainer(
         model=setup.model,
         args=arguments,

@@ -63,13 +63,9 @@ def trainer(setup: Setup) -> Trainer:
     batch = setup.settings.per_device_train_batch_size
     if batch < 2:
         raise TrainingError("KTO compares the rows of a batch: set train.kto.per_device_train_batch_size to 2 or more.")
-    arguments = KTOConfig(
-        **setup.arguments,
-        beta=setup.settings.beta,
-        max_length=setup.settings.max_length,
-        desirable_weight=min(1.0, disliked / liked),
-        undesirable_weight=min(1.0, liked / disliked),
-    )
+    weights = {"desirable_weight": min(1.0, disliked / liked), "undesirable_weight": min(1.0, liked / disliked)}
+    asked = {**weights, **setup.arguments}
+    arguments = KTOConfig(**asked, beta=setup.settings.beta, max_length=setup.settings.max_length)
     return _Trainer(
         model=setup.model,
         args=arguments,

@@ -8,6 +8,7 @@ from transformers import Trainer, TrainingArguments
 
 from configs.training import OnlineSettings
 from tasks.lm.template import clean_messages, render
+from tasks.train.devices import world
 from tasks.train.job import TrainingError
 from tasks.train.rewards import reward_for, usable
 from tasks.train.stages.contract import Example, Setup, Stage
@@ -27,7 +28,7 @@ def encode(row: Mapping[str, Any], tokenizer: Any, settings: OnlineSettings) -> 
         return "no_reference"
     text = render(tokenizer, row["prompt"], generation=True)
     ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-    if len(ids) > settings.max_length - settings.max_completion_length:
+    if len(ids) > settings.row_tokens:
         return "too_long"
     return [{"prompt": ids, "messages": json.dumps(clean_messages(row["prompt"])), "reference": reference}]
 
@@ -45,7 +46,7 @@ def options(setup: Setup) -> dict[str, Any]:
     """
     settings = setup.settings
     assert isinstance(settings, OnlineSettings)
-    prompts = settings.rows_per_batch * settings.gradient_accumulation_steps
+    prompts = settings.rows_per_batch * settings.gradient_accumulation_steps * world()
     if setup.examples.num_rows < prompts:
         raise TrainingError(
             f"A step answers {prompts} prompts, and there are {setup.examples.num_rows}: lower "

@@ -5,8 +5,23 @@ from pathlib import Path
 import pytest
 
 from configs.mixing import MixSource, RowFilter
+from configs.settings import CollectSettings, MixSettings
+from configs.training import OnlineSettings
 from storage.lake import Lake
-from tests.tasks.mix.lakes import GENERAL, PREFERENCES, USER, books_of, curate, prefer, rows_of, run, talk
+from tasks.mix.task import mix
+from tests.tasks.mix.lakes import (
+    BATCH,
+    GENERAL,
+    OPEN,
+    PREFERENCES,
+    USER,
+    books_of,
+    curate,
+    prefer,
+    rows_of,
+    run,
+    talk,
+)
 
 
 def test_documents_and_general_conversations_are_text_for_pretraining(tmp_path: Path, model: str) -> None:
@@ -143,3 +158,5 @@ def test_prompts_come_with_a_reference_where_nobody_disliked_the_answer(tmp_path
     assert all(turns[-1]["role"] == "user" for turns in mixed["prompt"])
     assert mixed["tokens"].min() > 0  # type: ignore[operator]
     assert books_of(lake, stage) == {"mixed": 5, "no_prompt": 1, "too_long": 1}
+    tight = OnlineSettings(max_length=256, max_completion_length=255)  # one token is left for the prompt
+    assert mix.fn(lake, stage, BATCH, MixSettings(select=OPEN), CollectSettings(), tight, model, 1).snapshot is None

@@ -80,6 +80,17 @@ def test_dpo_compares_with_the_model_before_training(tmp_path: Path, models: Mod
     assert found[1] < found[0] - 1e-3
 
 
+def test_arguments_of_the_trainer_count_for_more_than_our_defaults(tmp_path: Path, models: Models) -> None:
+    """Without a difference yet, the loss of IPO is 1 / (2 beta) squared; KTO's is its two weights' mean, halved."""
+    ipo = [{"name": "loss_type", "value": "ipo"}]
+    assert losses(two_rows(tmp_path / "dpo", models, "dpo", trainer_args=ipo))[0] == pytest.approx(25, rel=1e-3)
+    weight = [{"name": "desirable_weight", "value": 3.0}]
+    rows = [ROWS[0] | {"rejected": None}, ROWS[1] | {"chosen": None}]
+    settings = settings_for(models, "kto", "full", trainer_args=weight, per_device_train_batch_size=2)
+    found = losses(make_job(tmp_path / "kto", models.parent, "kto", rows, settings))[0]
+    assert found == pytest.approx((3.0 + 1.0) / 2 / 2, rel=1e-3)
+
+
 def test_orpo_is_cross_entropy_and_the_odds_ratio(tmp_path: Path, models: Models) -> None:
     chosen, rejected = (log_probabilities(models.parent, answer) for answer in ("chosen", "rejected"))
     chances = [torch.stack([row.mean() for row in rows]).exp() for rows in (chosen, rejected)]

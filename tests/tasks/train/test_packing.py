@@ -86,9 +86,3 @@ def test_a_model_that_lets_rows_see_each_other_is_refused(folder: Path) -> None:
     check_apart(AutoModelForCausalLM.from_pretrained(folder))
     with pytest.raises(TrainingError, match="Leaking lets a row see the one before it in its pack; set packing: false"):
         check_apart(Leaking())
-
-
-def test_stages_that_cannot_pack_say_so(tmp_path: Path, folder: Path) -> None:
-    job = make_job(tmp_path / "dpo", folder, "dpo", sums(8), StageSettings(packing=True))
-    with pytest.raises(TrainingError, match="dpo reads rows in pairs or groups: packing is for cpt, sft"):
-        training.train(job)

@@ -30,6 +30,8 @@ def test_ppo_is_told_what_took_its_place_and_is_no_other_name_for_it() -> None:
         ("sft", {"ewc_lambda": 1}, "finetuning_type lora leaves them as they are: take one of bitfit, freeze, full"),
         ("distill", {}, "set train.distill.teacher_model_name_or_path"),
         ("grpo", {"reward": "nowhere.json"}, "nowhere.json is no file with a JSON schema"),
+        ("dpo", {"packing": True}, "dpo reads rows in pairs or groups: packing is for cpt, sft"),
+        ("sft", {"trainer_args": [{"name": "weigth", "value": 1}]}, r"train\.sft\.trainer_args: SFTConfig has no weigth"),
     ],
 )
 def test_what_cannot_work_is_refused(stage: str, changes: dict[str, Any], words: str) -> None:
@@ -56,14 +58,24 @@ def test_a_chain_needs_weights_that_the_next_stage_can_load() -> None:
     check_chain(TrainSettings.model_validate({"sft": {"finetuning_type": "prefix", "enabled": False}}))
 
 
+def test_what_another_machine_trains_needs_nothing_of_this_one() -> None:
+    distill = {"enabled": True, "teacher_model_name_or_path": "./no"}
+    check_chain(TrainSettings.model_validate({"deployments": True, "distill": distill}))
+    with pytest.raises(MissingModelError, match="No model folder no"):
+        check_chain(TrainSettings.model_validate({"distill": distill}))
+    with pytest.raises(TrainingError, match="dpo reads rows in pairs"):
+        check_chain(TrainSettings.model_validate({"deployments": True, "dpo": {"packing": True}}))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"trainer_args": [{"name": "log_completions", "value": True}]}, "log_completions is Flywheel's to set"),
         ({"num_generations": 3}, "num_generations \\(3\\) does not divide it"),
         ({"max_completion_length": 512, "max_length": 512}, "must leave room for a prompt"),
     ],
 )
-def test_groups_of_answers_fill_batches(changes: dict[str, Any], words: str) -> None:
+def test_settings_of_answers_that_cannot_be_are_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         parse({"train": {"grpo": changes}}, "a test")
 
