@@ -20,7 +20,7 @@ _taken = Lock()
 
 @contextmanager
 def progress_artifacts() -> Iterator[None]:
-    """While it lasts, every long loop of this process has a progress artifact of its own, named by its label.
+    """While it lasts, every long work of this process has a progress artifact of its own, named by its label.
 
     In a flow that another one calls, its caller shows them already.
     """

@@ -43,27 +43,31 @@ def stage_flow(stage: str) -> StageFlow:
         Returns:
             The id of the new model; None when the stage is skipped, with the reason on the log.
         """
-        check(stage, getattr(settings.train, stage))
-        lake = Lake(settings.lake)
-        run = current(lake, settings)
-        if run is None:
-            log.info("%s is skipped: nothing was collected into %s yet", stage, settings.lake)
-            return None
-        start = registry.get(lake, parent) if parent else first_parent(run, settings)
         with progress_artifacts():
-            rows = mixed(lake, stage, mixture) if mixture else prepare(lake, run, stage, start, settings)
-        if rows is None:
-            return None
-        with gpu_slots(settings.train.gpu_slots):
-            return train_model(lake, run.batch, rows, stage, start, settings.train, settings.seed).id
+            return _alone(stage, settings, parent, mixture)
 
     return train
 
 
+def _alone(stage: str, settings: Settings, parent: str | None, mixture: str | None) -> str | None:
+    check(stage, getattr(settings.train, stage))
+    lake = Lake(settings.lake)
+    run = current(lake, settings)
+    if run is None:
+        log.info("%s is skipped: nothing was collected into %s yet", stage, settings.lake)
+        return None
+    start = registry.get(lake, parent) if parent else first_parent(run, settings)
+    rows = mixed(lake, stage, mixture) if mixture else prepare(lake, run, stage, start, settings)
+    if rows is None:
+        return None
+    with gpu_slots(settings.train.gpu_slots):
+        return train_model(lake, run.batch, rows, stage, start, settings.train, settings.seed).id
+
+
 FLOWS = {stage: stage_flow(stage) for stage in STAGES}
-train_cpt, train_sft, train_distill, train_dpo, train_kto, train_orpo, train_reward, train_grpo, train_rloo = (
-    FLOWS.values()
-)
+train_cpt, train_sft, train_distill = FLOWS["cpt"], FLOWS["sft"], FLOWS["distill"]
+train_dpo, train_kto, train_orpo, train_reward = FLOWS["dpo"], FLOWS["kto"], FLOWS["orpo"], FLOWS["reward"]
+train_grpo, train_rloo = FLOWS["grpo"], FLOWS["rloo"]
 
 
 def train_stages(lake: Lake, run: Run, settings: Settings) -> Model | None:
@@ -82,7 +86,7 @@ def train_stages(lake: Lake, run: Run, settings: Settings) -> Model | None:
         name = model_id(stage, model, rows.batch, getattr(settings.train, stage), settings.seed)
         if settings.train.deployments:
             given = {"settings": settings.model_dump(mode="json"), "parent": model.id, "mixture": rows.batch}
-            run_elsewhere(f"train-{stage}/train-{stage}", given, name)
+            run_elsewhere(f"train-{stage}/train-{stage}", given, lake.path("models", name))
         else:
             FLOWS[stage](settings, model.id, rows.batch)
         made = registry.get(lake, name)

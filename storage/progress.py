@@ -62,7 +62,12 @@ def progress(items: Iterable[T], total: int, label: str, unit: str = "") -> Iter
         _say(Progress(label, done + 1, total, unit, 0.0))
 
 
-def _say(now: Progress) -> None:
-    log.info("%s", now)
+def tell(now: Progress) -> None:
+    """Let the listeners know of work that says on the log by itself how far it is."""
     for listener in _listeners:
         listener(now)
+
+
+def _say(now: Progress) -> None:
+    log.info("%s", now)
+    tell(now)

@@ -27,7 +27,7 @@ QUIET = {
 }
 ERROR_LINES = 15
 Figures = Mapping[str, Any]
-"""What is known after a step: step, steps, loss, learning_rate, tokens_per_second and more."""
+"""What is known after a step: step, steps, loss, learning_rate, tokens_per_second, seconds_left and more."""
 
 
 def run(job: Job, folder: Path, told: Callable[[Figures], None] | None = None) -> Figures:

@@ -50,7 +50,8 @@ class StepReport(TrainerCallback):
         speed = (state.num_input_tokens_seen - first_tokens) / seconds
         left = seconds / max(state.global_step - first_step, 1) * (state.max_steps - state.global_step)
         figures = {name: value for name, value in logs.items() if isinstance(value, int | float)}
-        line = {"step": state.global_step, "steps": state.max_steps, "tokens_per_second": round(speed, 1), **figures}
+        own = {"step": state.global_step, "steps": state.max_steps}
+        line = {**own, "tokens_per_second": round(speed, 1), "seconds_left": round(left, 1), **figures}
         with self._file.open("a") as out:
             out.write(json.dumps(line) + "\n")
         log.info(

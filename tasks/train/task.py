@@ -6,19 +6,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
-from uuid import UUID
 
 import polars as pl
 from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.context import TaskRunContext
 
 from configs.settings import StageSettings, TrainSettings
 from storage.erasures import state
 from storage.lake import Lake
+from storage.progress import SECONDS, Progress, tell
 from storage.registry import Model, find, register
 from storage.snapshot import Snapshot, digest
 from storage.trained import RESULT, SAMPLES, without_samples
@@ -26,8 +23,6 @@ from tasks.train.job import Job, TrainingError, is_whole
 from tasks.train.launch import Figures, measured_in, run
 
 log = logging.getLogger(__name__)
-PROGRESS_SECONDS = 2.0
-"""Between two updates of the progress that the UI shows."""
 
 
 @task(name="train", persist_result=False)
@@ -37,7 +32,8 @@ def train(
     """Train `parent` on a mixture, and register the model that comes out.
 
     The model's id is a hash of parent, mixture, settings and seed: a model that is there is not trained again, and a
-    training that was killed goes on from its newest whole checkpoint.
+    training that was killed goes on from its newest whole checkpoint. On how many devices it was trained, which only
+    the machine with them knows, is no part of the id: it is among the model's metrics, as `processes`.
 
     Args:
         lake: where the mixture and the models are.
@@ -53,8 +49,11 @@ def train(
     """
     chosen: StageSettings = getattr(settings, stage)
     name = model_id(stage, parent, mixture.batch, chosen, seed)
-    folder = lake.folder("models") / name
+    folder = lake.local("models", name)
     known = find(lake, name)
+    if known is not None:
+        with suppress(FileNotFoundError):  # `flywheel maintain` removes weights
+            lake.fetch("models", name)
     if known is not None and is_whole(folder):
         log.info("%s is trained already", name)
         return known
@@ -119,20 +118,17 @@ def _alone(work: Path, name: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _progress(job: Job) -> Callable[[Figures], None] | None:
-    """What shows a training's progress in the UI; None outside of a run."""
-    if TaskRunContext.get() is None:
-        return None
-    artifact = cast("UUID", create_progress_artifact(0.0, key=f"training-{job.stage}", description=job.name))
-    shown = time.monotonic()
+def _progress(stage: str) -> Callable[[Figures], None]:
+    """Tells how far a training is, as often as other long work does; the worker's own lines are on the log."""
+    told_at = -SECONDS
 
     def told(step: Figures) -> None:
-        nonlocal shown
-        if step["step"] < step["steps"] and time.monotonic() < shown + PROGRESS_SECONDS:
+        nonlocal told_at
+        if step["step"] < step["steps"] and time.monotonic() < told_at + SECONDS:
             return
-        shown = time.monotonic()
-        words = f"{job.name}: step {step['step']} of {step['steps']}, loss {step['loss']:.4f}"
-        update_progress_artifact(artifact, 100 * step["step"] / step["steps"], description=words)
+        told_at = time.monotonic()
+        unit = f"steps, loss {step['loss']:.4f}"
+        tell(Progress(f"train: {stage}", step["step"], step["steps"], unit, step["seconds_left"]))
 
     return told
 
@@ -143,7 +139,7 @@ def _train(lake: Lake, job: Job, folder: Path, mixture: Snapshot) -> None:
     erased = state(lake)
     try:
         lake.scan(mixture).sort("id").select(pl.exclude("batch", "step")).sink_parquet(data)
-        measured = run(job, folder, _progress(job))
+        measured = run(job, folder, _progress(job.stage))
     finally:
         data.unlink(missing_ok=True)
     if state(lake) != erased:  # somebody who is gone by now may be among the samples

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -49,6 +50,8 @@ def test_the_deployments_carry_settings_that_load() -> None:
     assert {one["name"] for one in deployments} == names
     for deployment in deployments:
         assert parse(deployment["parameters"]["settings"], "deploy/prefect.yaml").lake
+        module, _, name = deployment["entrypoint"].partition(":")
+        assert getattr(import_module(module), name).name == deployment["name"]
 
 
 @pytest.mark.slow

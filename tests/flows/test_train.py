@@ -15,7 +15,7 @@ from flows.curate import curate
 from flows.nightly import flywheel
 from flows.remote import run_elsewhere
 from flows.runs import current
-from flows.train import FLOWS, first_parent, train_sft, train_stages
+from flows.train import first_parent, train_sft, train_stages
 from storage import registry, verdicts
 from storage.lake import Lake, LakeError
 from storage.verdicts import Decision
@@ -65,9 +65,9 @@ def test_a_stage_stands_alone_and_is_not_trained_twice(curated: Settings, sft: s
     assert train_sft(curated, mixture=model.mixture) == sft
     assert registry.models(lake).filter(stage="sft").height == 1
     assert verdicts.champion(lake) == model.parent  # it promotes nothing
-    shown = artifacts(f"train-sft in {curated.lake}", "training-sft")
+    shown = artifacts(f"train-sft in {curated.lake}", "progress-train-sft")
     assert [(found.type, found.data) for found in shown] == [("progress", 100.0)]
-    assert "step 2 of 2, loss" in (shown[0].description or "")
+    assert "train: sft: 2/2 steps, loss" in (shown[0].description or "")
 
 
 def test_a_stage_without_anything_new_is_skipped_with_the_reason(
@@ -94,6 +94,19 @@ def test_the_chain_starts_from_the_champion_or_from_the_base(curated: Settings, 
     verdicts.rollback(lake, "The test is over.")
     # from the champion there is nothing new to learn; from the base comes what serves already
     assert champions == {"champion": (sft, sft, None), "base": (sft, base, None)}
+
+
+def test_a_training_elsewhere_is_that_of_one_model_in_one_lake(
+    curated: Settings, sft: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same logs in another lake come to the same model's name."""
+    keys: list[str] = []
+    monkeypatch.setattr("flows.train.run_elsewhere", lambda _, __, key: keys.append(key))
+    lake, settings = Lake(curated.lake), changed(curated, deployments=True)
+    run = current(lake, settings)
+    assert run is not None
+    train_stages(lake, run, settings)
+    assert keys == [lake.path("models", sft)]
 
 
 def test_trainings_wait_for_slots_of_the_gpu(curated: Settings, sft: str) -> None:
@@ -127,7 +140,3 @@ def test_a_chain_that_cannot_work_is_refused_before_anything_is_spent(curated: S
     with pytest.raises(TrainingError, match=r"train\.sft\.finetuning_type is prefix, which cannot be merged"):
         flywheel(lake)
     assert not Lake(lake.lake).read("interactions").collect().height
-
-
-def test_every_stage_has_a_flow_of_its_own_name() -> None:
-    assert {flow.name for flow in FLOWS.values()} == {f"train-{stage}" for stage in FLOWS}

@@ -31,7 +31,11 @@ def test_ppo_is_told_what_took_its_place_and_is_no_other_name_for_it() -> None:
         ("distill", {}, "set train.distill.teacher_model_name_or_path"),
         ("grpo", {"reward": "nowhere.json"}, "nowhere.json is no file with a JSON schema"),
         ("dpo", {"packing": True}, "dpo reads rows in pairs or groups: packing is for cpt, sft"),
-        ("sft", {"trainer_args": [{"name": "weigth", "value": 1}]}, r"train\.sft\.trainer_args: SFTConfig has no weigth"),
+        (
+            "sft",
+            {"trainer_args": [{"name": "weigth", "value": 1}]},
+            r"train\.sft\.trainer_args: SFTConfig has no weigth",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(stage: str, changes: dict[str, Any], words: str) -> None:

@@ -56,9 +56,7 @@ def test_kto_is_refused_when_it_would_learn_nothing(tmp_path: Path, models: Mode
     refused(make_job(tmp_path / "liked", models.parent, "kto", liked, settings), "no disliked one")
 
 
-def test_a_step_of_answers_needs_its_prompts(
-    tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_of_answers_needs_its_prompts(tmp_path: Path, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     job = cell(tmp_path / "few", models, "rloo", "lora", per_device_train_batch_size=64, max_steps=-1)
     refused(job, "A step answers 32 prompts, and there are 8")
     monkeypatch.setenv("WORLD_SIZE", "2")  # processes that an agent has started

@@ -15,13 +15,14 @@ import torch
 from configs.settings import StageSettings, TrainSettings
 from storage.lake import Lake
 from storage.publish import publish
-from storage.registry import Model, find
+from storage.registry import Model, find, register
 from storage.snapshot import Snapshot
+from storage.trained import RESULT
 from tasks.lm.load import load
 from tasks.train import training
 from tasks.train.job import Job, TrainingError
 from tasks.train.launch import measured_in
-from tasks.train.task import train
+from tasks.train.task import model_id, train
 from tests.tiny_model import make_tiny_model
 
 SETTINGS = StageSettings(
@@ -99,6 +100,23 @@ def test_a_stage_lowers_its_loss_and_leaves_a_model_that_loads(
     Path(model.path).rename(other.folder("models") / model.id)
     again = train.fn(other, "0001", mixture(other, stage, base.template_hash), stage, base, STAGES, 3)
     assert (again.id, again.metrics) == (model.id, model.metrics)
+
+
+def test_a_model_that_another_machine_trained_is_not_trained_again(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, parent, settings = Lake(f"{bucket}/trained"), Model("base", "lm", "base", "", "t"), TrainSettings()
+    mixture = Snapshot(table="mixtures", step="mix_sft", batch="mixture", version=0, fingerprint="")
+    name = model_id("sft", parent, mixture.batch, settings.sft, seed=1)
+    monkeypatch.setenv("FLYWHEEL_CACHE", str(tmp_path / "one"))
+    folder = lake.folder("models", name)
+    for file in (RESULT, "config.json", "tokenizer_config.json", "model.safetensors"):
+        (folder / file).write_text("{}")
+    register(lake, Model(name, "lm", "sft", str(folder), "t"), batch="1")
+
+    monkeypatch.setenv("FLYWHEEL_CACHE", str(tmp_path / "two"))
+    found = train.fn(lake, "1", mixture, "sft", parent, settings, 1)
+    assert (found.id, (Path(found.path) / RESULT).read_text()) == (name, "{}")
 
 
 def job_for(lake: Lake, base: Model, rows: Snapshot, name: str, **changes: Any) -> Job:
