@@ -156,7 +156,7 @@ class OnlineSettings(OptionalSettings):
 
     reward: str = Field(
         default="number",
-        description='What is a good answer: "number" (the last number is that of the reference), "exact" (the text is '
+        description='What is a good answer: "number" (of the same result as the reference), "exact" (the text is '
         "the reference's), a file *.json (JSON that fits this schema), or the folder of a reward model.",
     )
     num_generations: int = Field(default=4, ge=2, description="Answers to each prompt, which are compared.")

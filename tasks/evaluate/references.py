@@ -12,13 +12,8 @@ from typing import Any
 from sacrebleu.metrics.bleu import BLEU
 
 from tasks.text import rouge
+from tasks.text.results import result, unfenced
 
-FINAL = re.compile(
-    r"####\s*(?P<marked>[^\n]+)|\\boxed\{(?P<boxed>[^{}]+)\}|answer is:?\s*(?P<said>[^\n]+)", re.IGNORECASE
-)
-"""How worked answers name their result: as in GSM8K, as in MATH, and in words."""
-NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
-WORD = re.compile(r"[^\W\d_]{4}")
 WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -26,9 +21,9 @@ def exact(answer: str, reference: str) -> float | None:
     """1 where both come to the same result: a number, or a JSON value; null where the reference has no such thing."""
     if (wanted := _json(reference)) is not None:
         return float(_json(answer) == wanted)
-    if (number := _result(reference, marked=True)) is None:
+    if (number := result(reference, marked=True)) is None:
         return None
-    return float(_result(answer, marked=False) == number)
+    return float(result(answer) == number)
 
 
 def same_shape(answer: str, reference: str) -> float | None:
@@ -55,7 +50,7 @@ def _bleu(kind: str) -> BLEU:
 
 def _json(text: str) -> Any:
     """The object or list that a text is, between fences or not; None for anything else."""
-    inside = re.sub(r"^```\w*\n|\n?```$", "", text.strip())
+    inside = unfenced(text)
     if not inside.startswith(("{", "[")):
         return None
     try:
@@ -71,19 +66,3 @@ def _shape(value: Any) -> Any:
     if isinstance(value, list):
         return [list, *sorted({repr(_shape(part)) for part in value})]
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
-
-
-def _result(text: str, *, marked: bool) -> str | None:
-    """The number that a text comes to: the one that it names as its result, or (unless `marked`) its last one."""
-    found = FINAL.findall(text)
-    named = next((part for part in found[-1] if part), "") if found else ""
-    numbers = NUMBER.findall(named) or ([] if marked and not _bare(text) else NUMBER.findall(text))
-    if not numbers:
-        return None
-    plain: str = (numbers[0] if named and NUMBER.search(named) else numbers[-1]).replace(",", "")
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
-
-
-def _bare(text: str) -> bool:
-    """Whether a text is a number and hardly more."""
-    return NUMBER.search(text) is not None and WORD.search(text) is None

@@ -2,9 +2,7 @@
 reward model."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +11,11 @@ from jsonschema.exceptions import SchemaError
 
 from tasks.lm.classify import load_classifier, rewards
 from tasks.lm.load import resolve
+from tasks.text.results import result, unfenced
 from tasks.train.job import TrainingError
 
 Reward = Callable[[Sequence[str], Sequence[str], Sequence[str]], list[float]]
 """Takes prompts (messages as JSON), answers and references; gives a reward of each answer."""
-
-NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-FENCE = re.compile(r"^```(?:json)?\s*\n(.*)\n```$", re.DOTALL)
 
 
 def reward_for(name: str, max_length: int) -> Reward:
@@ -58,20 +54,14 @@ def check_reward(name: str) -> None:
 def usable(name: str, reference: str) -> bool:
     """Whether an answer to a row can be rewarded: without a reference (or a number in it) nothing can match it."""
     if name == "number":
-        return last_number(reference) is not None
+        return result(reference) is not None
     return name != "exact" or bool(reference.strip())
 
 
 def same_number(answer: str, reference: str) -> bool:
-    """Whether both end with the same number; 1,000.0 is 1000."""
-    found = last_number(answer)
-    return found is not None and found == last_number(reference)
-
-
-def last_number(text: str) -> Decimal | None:
-    """The last number of a text."""
-    found = NUMBER.findall(text)
-    return Decimal(found[-1].replace(",", "")) if found else None
+    """Whether both come to the same number; 1,000.0 is 1000."""
+    found = result(answer)
+    return found is not None and found == result(reference)
 
 
 def same_text(answer: str, reference: str) -> bool:
@@ -81,11 +71,8 @@ def same_text(answer: str, reference: str) -> bool:
 
 def fits(schema: Draft202012Validator, answer: str) -> bool:
     """Whether an answer is JSON, fenced or not, as the schema wants it."""
-    text = answer.strip()
-    if fenced := FENCE.match(text):
-        text = fenced[1]
     try:
-        return bool(schema.is_valid(json.loads(text)))
+        return bool(schema.is_valid(json.loads(unfenced(answer))))
     except ValueError:
         return False
 

@@ -1,18 +1,19 @@
 """Several rows in one of full length, so that hardly a token is padding; no row sees another.
 
-Long rows first, each into the fullest pack with room for it (best fit decreasing, as TRL's `bfd_split`; a stage has
-split its long texts before). Positions begin anew with each row of a pack. From that, and without a mask for padding,
-Transformers' attention tells the rows apart, in every implementation but flash attention with several packs a batch;
-`check_apart` tries it on the very model.
+Long rows first, each into the fullest pack with room for it (TRL's best fit decreasing; a stage has split its long
+texts before). Nothing stands before the first token of a row, so that one is not learned. Positions begin anew with
+each row of a pack. From that, and without a mask for padding, Transformers' attention tells the rows apart, in every
+implementation but flash attention with several packs a batch; `check_apart` tries it on the very model.
 """
 
 import logging
-from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from datasets import Dataset
 from torch.nn.utils.rnn import pad_sequence
+from trl.data_utils import pack_dataset
 
 from tasks.train.job import TrainingError
 from tasks.train.stages.contract import IGNORED, Example
@@ -22,31 +23,9 @@ log = logging.getLogger(__name__)
 
 def pack(examples: Sequence[Example], size: int) -> list[Example]:
     """Examples with `input_ids` and `labels` as packs of at most `size` tokens, with `seq_lengths`."""
-    lengths = [len(example["input_ids"]) for example in examples]
-    return [_joined([examples[index] for index in indices]) for indices in best_fit(lengths, size)]
-
-
-def best_fit(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Which rows share a pack: indices of `lengths`, whose sums are at most `size`."""
-    packs: list[list[int]] = []
-    spaces: list[int] = []  # that some pack has left, in order
-    with_space: dict[int, list[int]] = {}  # packs by the space that they have left
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        at = bisect_left(spaces, lengths[index])
-        if at == len(spaces):
-            packs.append([])
-            number, space = len(packs) - 1, size
-        else:
-            space = spaces[at]
-            number = with_space[space].pop()
-            if not with_space[space]:
-                del spaces[at]
-        packs[number].append(index)
-        left = space - lengths[index]
-        if not with_space.setdefault(left, []):
-            insort(spaces, left)
-        with_space[left].append(number)
-    return packs
+    rows = [{"input_ids": one["input_ids"], "labels": [IGNORED, *one["labels"][1:]]} for one in examples]
+    packed: list[Example] = pack_dataset(Dataset.from_list(rows), size).to_list()
+    return packed
 
 
 def collate(packs: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
@@ -81,12 +60,3 @@ def check_apart(model: Any) -> None:
             f"packing: {type(model).__name__} lets a row see the one before it in its pack; set packing: false."
         )
     log.info("packing: rows are told apart by their positions (attention: %s)", model.config._attn_implementation)
-
-
-def _joined(rows: Sequence[Example]) -> Example:
-    labels = [label for row in rows for label in (IGNORED, *row["labels"][1:])]  # nothing stands before a row's first
-    return {
-        "input_ids": [token for row in rows for token in row["input_ids"]],
-        "labels": labels,
-        "seq_lengths": [len(row["input_ids"]) for row in rows],
-    }

@@ -29,6 +29,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
         ("No idea.", "4", 0, 0),
         ("Four,\n  of course", "Four, of course", 0, 1),
         ("In 2024 it cost $5.", "5", 1, 0),
+        ("#### 4\nThat is 1 more than 3.", "3 + 1 is 4", 1, 0),
     ],
 )
 def test_an_answer_is_compared_with_the_reference(answer: str, reference: str, number: int, exact: int) -> None:
