@@ -20,8 +20,10 @@ LENGTH = 512
 
 def against_trl(folder: Path, model: Path, *, steps: int) -> dict[str, float]:
     """The same rows, model and settings; runs take turns, and the better of two counts: other work slows both."""
-    rows = questions()[: steps * 4]
-    settings = StageSettings(max_steps=steps, max_length=512, lora_r=8, learning_rate=2e-4)
+    rows = questions()[: steps * 2]
+    settings = StageSettings(
+        max_steps=steps, per_device_train_batch_size=2, max_length=512, lora_r=8, learning_rate=2e-4
+    )
     ours, theirs = [], []
     for turn in range(2):
         job = make_job(folder / f"ours{turn}", model, "sft", rows, settings)

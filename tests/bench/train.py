@@ -18,6 +18,8 @@ from tests.tasks.train.jobs import Rows, make_job
 from tests.tiny_model import make_tiny_model
 
 HELD_OUT = 64
+BATCH = 2
+"""Rows of a step: on two cores, 60 steps of SmolLM2 take five minutes."""
 
 
 def run(*, quick: bool) -> dict[str, Any]:
@@ -32,8 +34,8 @@ def run(*, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = make_tiny_model(folder / "small", hidden=256, layers=4) if quick else resolve("smollm2")
-        figures = against_trl(folder, model, steps=30 if quick else 20)
-        figures |= packed(folder, model, rows=96)
+        figures = against_trl(folder, model, steps=30 if quick else 10)
+        figures |= packed(folder, model, rows=36)
         figures |= every_cell(folder / "cells")
         figures |= forgetting(folder / "forgetting", seeds=1 if quick else 3)
         return figures | gsm8k(folder, model, steps=30 if quick else 60, rate=2e-3 if quick else None)
@@ -42,8 +44,10 @@ def run(*, quick: bool) -> dict[str, Any]:
 def gsm8k(folder: Path, model: Path, *, steps: int, rate: float | None) -> dict[str, float]:
     """Fine-tune on grade-school arithmetic and look at questions that were held out."""
     rows = questions()
-    settings = StageSettings(max_steps=steps, max_length=512, learning_rate=rate, lora_r=8)
-    job = make_job(folder / "gsm8k", model, "sft", rows[HELD_OUT : HELD_OUT + 4 * steps], settings)
+    settings = StageSettings(
+        max_steps=steps, per_device_train_batch_size=BATCH, max_length=512, learning_rate=rate, lora_r=8
+    )
+    job = make_job(folder / "gsm8k", model, "sft", rows[HELD_OUT : HELD_OUT + BATCH * steps], settings)
     run_worker(job, folder / "models" / "gsm8k")
     paths = {"before": model, "after": folder / "models" / "gsm8k"}
     losses = {f"gsm8k_loss_{when}": round(answer_loss(path, rows[:HELD_OUT]), 4) for when, path in paths.items()}
