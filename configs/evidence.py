@@ -17,6 +17,24 @@ class JudgeSettings(InferenceSettings):
     enabled: bool = Field(default=False, description="Whether to ask it.")
 
 
+class HarnessSettings(Section):
+    """Tasks of the lm-evaluation-harness that both models do: `pip install 'flywheel[harness]'`."""
+
+    tasks: tuple[str, ...] = Field(
+        default=(),
+        description="Names of tasks or of groups of them. What comes with the harness needs its data from the hub, or "
+        "in the hub's cache; tasks of your own need nothing.",
+    )
+    include_path: str | None = Field(default=None, description="Folder with the YAML files of tasks of your own.")
+    limit: int | None = Field(default=None, ge=1, description="Items of each task: its first ones; all if not set.")
+    num_fewshot: int | None = Field(
+        default=None,
+        ge=0,
+        description="Solved examples before each question; as the task says if not set. A task that says 0 keeps it.",
+    )
+    apply_chat_template: bool = Field(default=True, description="Whether questions are asked as in a conversation.")
+
+
 class EvaluateSettings(Section):
     """Step 9: champion against challenger on the same items."""
 
@@ -30,6 +48,7 @@ class EvaluateSettings(Section):
     max_new_tokens: int = Field(default=64, ge=8, description="Length of such an answer.")
     max_tokens: int = Field(default=1024, ge=16, description="Tokens of an item that are scored.")
     judge: JudgeSettings = JudgeSettings()
+    harness: HarnessSettings = HarnessSettings()
 
 
 class PromoteSettings(Section):
@@ -52,6 +71,13 @@ class PromoteSettings(Section):
         le=1,
         description="By how much rates (answers that end, that are not empty, do not refuse, do not repeat themselves "
         "and are in the language of the prompt) may get worse; a rise that is proven and larger rejects.",
+    )
+    max_task_drop: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="By how much the score on a task of evaluate.harness may fall; a fall that is proven and larger "
+        "rejects.",
     )
     max_unusual: float = Field(
         default=0.05,

@@ -19,6 +19,7 @@ from storage.registry import Model
 from storage.snapshot import Snapshot, digest
 from storage.tables import TABLES
 from storage.verdicts import Decision
+from tasks.evaluate.harness import open_benchmarks
 from tasks.lm.embed import embedding_folder
 from tasks.lm.load import load_tokenizer, resolve
 from tasks.lm.named import with_template
@@ -131,17 +132,19 @@ def same_template(model: Model) -> Model:
 
 
 def check_models(settings: Settings) -> None:
-    """See that the models that rows are scored by are there, before anything is spent.
+    """See that the models that rows are scored by, and the tasks that models do, are there, before anything is spent.
 
     Raises:
         EmbeddingError: minilm is not installed.
         MissingModelError: another model cannot be found.
+        Mistake: a task of the lm-evaluation-harness cannot be opened.
     """
     if settings.score.embedding_model is not None and settings.score.embedding_endpoint is None:
         embedding_folder(settings.score.embedding_model)
     for key in ("toxicity_model", "reward_model"):
         if (name := getattr(settings.score, key)) is not None:
             resolve(name, f"score.{key}")
+    open_benchmarks(settings.evaluate.harness, settings.seed)
 
 
 def collected(batch: str) -> Snapshot:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+TASK = "task:"
+"""How the metric of a task of the lm-evaluation-harness begins; its name follows."""
+
 
 @dataclass(frozen=True)
 class Comparison:

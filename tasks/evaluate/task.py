@@ -10,12 +10,14 @@ import polars as pl
 from prefect import task
 
 from configs.settings import EvaluateSettings, ScoreSettings, SelectSettings
+from storage.evidence import TASK
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.registry import Model, first, get
 from storage.snapshot import Snapshot
 from tasks.evaluate.agreement import agreement
 from tasks.evaluate.answers import ANSWERED, measures, written
+from tasks.evaluate.harness import Benchmark, open_benchmarks, score_benchmarks
 from tasks.evaluate.items import DESCRIBED, LOSSES, PAIRS, all_items
 from tasks.evaluate.judged import judged
 from tasks.evaluate.leaked import leaked
@@ -57,10 +59,13 @@ def evaluate(
 
     Raises:
         MissingModelError: a model's folder is gone.
+        Mistake: a task of the harness cannot be opened.
     """
+    benchmarks = open_benchmarks(settings.harness, seed)
     every = all_items(lake, batch, settings, select)
-    known = leaked(lake, every.rows, [champion, challenger])
-    items = every.rows.filter(~pl.col("item").is_in(known.implode()))
+    rows = pl.concat([every.rows, *(benchmark.items for benchmark in benchmarks)])
+    known = leaked(lake, rows, [champion, challenger])
+    items = rows.filter(~pl.col("item").is_in(known.implode()))
     facts = {"trained_before": len(known), **{f"left_out:{rule}": count for rule, count in every.left_out.items()}}
     if every.left_out:
         parts = ", ".join(f"{count:,} {rule}" for rule, count in every.left_out.items())
@@ -77,7 +82,7 @@ def evaluate(
         settings=[settings],
         inputs=[],
         extra=[challenger.id, champion.id, str(seed), reward or "", *items["item"]],
-        work=lambda: _compare(lake, champion, challenger, items, settings, give, seed, facts),
+        work=lambda: _compare(lake, champion, challenger, items, benchmarks, settings, give, seed, facts),
     )
 
 
@@ -86,6 +91,7 @@ def _compare(
     champion: Model,
     challenger: Model,
     items: pl.DataFrame,
+    benchmarks: Sequence[Benchmark],
     settings: EvaluateSettings,
     give: Rewarder | None,
     seed: int,
@@ -100,7 +106,7 @@ def _compare(
     beginning = first(lake, challenger)
     if beginning.id not in {champion.id, challenger.id}:
         plan["first model"] = (beginning, items.filter(metric="general_loss"))
-    parts = [_scores(lake, model, wanted, settings, seed, role) for role, (model, wanted) in plan.items()]
+    parts = [_scores(lake, model, wanted, benchmarks, settings, seed, role) for role, (model, wanted) in plan.items()]
     answers = [_answers(rows, items) for rows, _ in parts[:2]]
     opinions, said = _judged(lake, champion, challenger, answers, items, settings, seed)
     rewards = [
@@ -127,19 +133,28 @@ def _compare(
 
 
 def _scores(
-    lake: Lake, model: Model, items: pl.DataFrame, settings: EvaluateSettings, seed: int, role: str
+    lake: Lake,
+    model: Model,
+    items: pl.DataFrame,
+    benchmarks: Sequence[Benchmark],
+    settings: EvaluateSettings,
+    seed: int,
+    role: str,
 ) -> tuple[pl.DataFrame, int]:
     """Rows of `evaluations` for one model, and how many items were scored in an earlier batch already."""
-    earlier = lake.read("evaluations").filter(pl.col("model") == model.id, pl.col("metric").is_in(CALCULATED))
+    calculated = pl.col("metric").is_in(CALCULATED) | pl.col("metric").str.starts_with(TASK)
+    earlier = lake.read("evaluations").filter(pl.col("model") == model.id, calculated)
     known = earlier.unique("id").select(SCORE.names()).collect().join(items.select("item"), on="item", how="semi")
     todo = items.join(known, on="item", how="anti")
     rows = known
     if todo.height:
         lm = load(model.path)
         fresh = score(lm, todo, settings, seed=seed, label=f"evaluate {role}")
+        open_ones = [one for one in benchmarks if one.items["item"].is_in(todo["item"].implode()).any()]
+        done = score_benchmarks(lm, open_ones, settings.harness, seed).join(todo, on="item", how="semi")
         del lm
         gc.collect()
-        rows = pl.concat([known, fresh])
+        rows = pl.concat([known, fresh, done])
     parts = measures(written(rows, items))
     measured = score_rows(parts["metric"], parts["item"], parts["value"], np.ones(parts.height))
     return _described(pl.concat([rows, measured]), items, model), known["item"].n_unique()

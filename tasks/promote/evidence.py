@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from configs.settings import PromoteSettings
-from storage.evidence import Comparison, Evidence, Sample
+from storage.evidence import TASK, Comparison, Evidence, Sample
 from tasks.inference.judge import Quality
 from tasks.promote.gate import Metric, Scores, compare
 
@@ -56,8 +56,15 @@ class Contest:
         return self.first in {self.champion, self.challenger}
 
 
-def metrics(settings: PromoteSettings, contest: Contest) -> list[Metric]:
-    """Every metric that a verdict shows, in the order of its reasons."""
+def metrics(settings: PromoteSettings, contest: Contest, rows: pl.DataFrame) -> list[Metric]:
+    """Every metric that a verdict shows, in the order of its reasons.
+
+    Args:
+        settings: limits.
+        contest: whose scores are compared.
+        rows: of `evaluations`, which name the tasks that the models did.
+    """
+    tasks = rows.filter(pl.col("metric").str.starts_with(TASK))["metric"].unique().sort()
     nats = "nats per token"
     remedy = "Add a source with domain: general, or more rows to the one there is."
     forgetting = Metric(
@@ -94,6 +101,10 @@ def metrics(settings: PromoteSettings, contest: Contest) -> list[Metric]:
         *([] if contest.young else [since_first]),
         earlier,
         *(Metric(name, "veto", better, settings.max_rate_drop, label) for name, better, label in RATES),
+        *(
+            Metric(name, "veto", "higher", settings.max_task_drop, f"Score on the task {name.removeprefix(TASK)}")
+            for name in tasks
+        ),
         *(Metric(name, "info", "higher") for name in SHOWN_ONLY),
     ]
 
@@ -110,7 +121,7 @@ def gather(
         primary_confidence: of the primary metric's bounds; `settings.confidence` is that of all others.
         seed: of the bootstrap.
     """
-    known = metrics(settings, contest)
+    known = metrics(settings, contest, rows)
     both = _pairs(rows, contest.champion, contest.challenger)
     known_before = pl.lit(False) if contest.trusted is None else pl.col("since") <= contest.trusted + "~"
     trusted = both.filter(pl.col("metric") == PRIMARY, known_before)
@@ -122,7 +133,8 @@ def gather(
             since_first.with_columns(metric=pl.lit(SINCE_FIRST)),
         ]
     )
-    confidence = {"primary": primary_confidence, "veto": 1 - (1 - settings.confidence) / len(RATES)}
+    vetoes = sum(metric.role == "veto" for metric in known)
+    confidence = {"primary": primary_confidence, "veto": 1 - (1 - settings.confidence) / vetoes}
     found = [
         _compared(metric, part, settings, confidence.get(metric.role, settings.confidence), seed)
         for metric in known

@@ -60,7 +60,7 @@ def promote(
     evidence = gather(rows, contest, settings, primary_confidence=confidence, seed=seed)
     agreed = agreement(rows, challenger.id)
     verdict, reasons = judge(
-        metrics(settings, contest),
+        metrics(settings, contest, rows),
         evidence.metrics,
         min_items=settings.min_items,
         faults=[*_faults(champion, challenger, agreed, settings), *_silent(rows, contest)],

@@ -20,6 +20,7 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "stop_rate": ("Answers that end by themselves", "share"),
     "empty_rate": ("Empty answers", "share"),
     "repetition": ("Repeated word triples", "share"),
+    "task": ("Task", "share"),
 }
 """What a metric is called, and its unit; one that is not here is called by its name."""
 
