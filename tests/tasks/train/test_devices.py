@@ -1,6 +1,7 @@
 """A training on two processes (gloo) learns what one learns from batches twice as large; none outlives its parent."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -72,6 +73,16 @@ def test_two_processes_learn_what_one_learns_from_twice_the_batch(tmp_path: Path
     assert len(list((two / CURVES).rglob("events.*"))) == 1
 
 
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"nobody listens on port {port}")
+
+
 @pytest.mark.slow
 def test_two_machines_meet(tmp_path: Path, model: Path) -> None:
     one = learned_alone(tmp_path / "one", model, finetuning_type="full")
@@ -79,7 +90,9 @@ def test_two_machines_meet(tmp_path: Path, model: Path) -> None:
     job = job_on(tmp_path / "two", model, launch, 2, finetuning_type="full")
     (tmp_path / "job.json").write_text(job.model_dump_json())
     command = [sys.executable, "-m", "tasks.train.worker", str(tmp_path / "job.json")]
-    machines = [subprocess.Popen([*command, *more]) for more in ([], ["--join"])]
+    first = subprocess.Popen(command)
+    wait_for_port(launch.main_process_port, first)  # on one machine whoever comes first takes it
+    machines = [first, subprocess.Popen([*command, "--join"])]
     assert [machine.wait(300) for machine in machines] == [0, 0]
     assert_learned_the_same(one, job.output)
 
