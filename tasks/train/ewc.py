@@ -90,13 +90,18 @@ def fisher(model: Any, rows: Sequence[Marked], seed: int) -> dict[str, torch.Ten
 class HoldWeights(TrainerCallback):
     """Adds to each gradient the pull towards where the weight was, so that it works with the loss of any trainer.
 
+    The trainer has clipped the gradients by then, and what is clipped alone counts for less beside the pull than it
+    should: here both are clipped together, and the trainer's own `max_grad_norm` has to be 0.
+
     Args:
         model: before training.
         importance: of each weight by its name, as `fisher` gives it.
         strength: `ewc_lambda`.
+        longest: norm that gradients are clipped to; 0 leaves them.
     """
 
-    def __init__(self, model: Any, importance: Mapping[str, torch.Tensor], strength: float) -> None:
+    def __init__(self, model: Any, importance: Mapping[str, torch.Tensor], strength: float, longest: float) -> None:
+        self._longest = longest
         weights = dict(model.named_parameters())
         self._held = [
             (weights[name], weights[name].detach().clone(), strength * value) for name, value in importance.items()
@@ -113,3 +118,5 @@ class HoldWeights(TrainerCallback):
                 pulled += 1
         if not pulled:
             raise TrainingError("ewc_lambda needs the whole weights on each device: set the strategy to ddp.")
+        if self._longest:
+            torch.nn.utils.clip_grad_norm_([weight for weight, _, _ in self._held], self._longest)

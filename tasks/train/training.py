@@ -86,7 +86,8 @@ def _setup(job: Job, stage: Stage, tokenizer: Any, data: TrainingData, replay: S
     settings, method = job.settings, METHODS[job.settings.finetuning_type]
     set_seed(job.seed)
     model = load_trainable(job.model, stage.task, quantized=settings.finetuning_type == "qlora")
-    total = model.num_parameters()
+    examples, rate = data.examples.num_rows, settings.learning_rate or method.learning_rate * stage.pace
+    asked = arguments(job, examples, model.num_parameters()) | {"learning_rate": rate}
     method.prepare(model, settings)
     if settings.packing:
         check_apart(model)
@@ -97,15 +98,15 @@ def _setup(job: Job, stage: Stage, tokenizer: Any, data: TrainingData, replay: S
         model.to("cuda" if torch.cuda.is_available() else "cpu")
         held = encode_replay(stage, replay, tokenizer, settings)
         log.info("ewc: Fisher information on %d replayed rows", len(held))
-        callbacks.append(HoldWeights(model, fisher(model, held, job.seed), settings.ewc_lambda))
-    examples = data.examples.num_rows
+        longest = asked.get("max_grad_norm", stage.config.max_grad_norm)
+        callbacks.append(HoldWeights(model, fisher(model, held, job.seed), settings.ewc_lambda, longest))
+        asked["max_grad_norm"] = 0.0
     plan = Plan(stage.task, planned_steps(settings, examples))
-    rate = settings.learning_rate or method.learning_rate * stage.pace
     return Setup(
         model=model,
         tokenizer=tokenizer,
         examples=data.examples,
-        arguments=arguments(job, examples, total) | {"learning_rate": rate},
+        arguments=asked,
         settings=settings,
         peft_config=method.adapter(settings, plan) if method.adapter else None,
         callbacks=callbacks,

@@ -50,7 +50,7 @@ def test_words(text: str, expected: str) -> None:
     assert "|".join(words(text)) == expected
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=["Cs", "Cn"])))  # Polars may know newer letters than this Python
 @settings(max_examples=300, deadline=None)
 def test_compatible_forms_and_any_text_are_read_alike(text: str) -> None:
     assert words(text) == words(unicodedata.normalize("NFKC", text))

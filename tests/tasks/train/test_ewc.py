@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from tasks.train import training
-from tasks.train.ewc import fisher
+from tasks.train.ewc import HoldWeights, fisher
 from tasks.train.job import Job, TrainingError
 from tasks.train.launch import measured_in
 from tasks.train.weights import load_trainable
@@ -50,6 +51,17 @@ def test_the_stronger_it_holds_the_nearer_weights_stay(tmp_path: Path, models: M
         after = load_trainable(str(job.output)).state_dict()
         moved.append(sum(float((after[name] - before[name]).square().sum()) for name in before))
     assert moved[0] > moved[1] > moved[2]
+
+
+def test_the_pull_is_clipped_with_the_gradient_that_it_works_against() -> None:
+    """Clipped by itself, a gradient of norm 76 would be 1 beside a pull of 30."""
+    model = torch.nn.Linear(2, 1, bias=False)
+    held = HoldWeights(model, {"weight": torch.tensor([[0.0, 3.0]])}, strength=10.0, longest=1.0)
+    with torch.no_grad():
+        model.weight += torch.tensor([[0.0, 1.0]])
+    model.weight.grad = torch.tensor([[30.0, -70.0]])
+    held.on_pre_optimizer_step(TrainingArguments(), TrainerState(), TrainerControl())
+    torch.testing.assert_close(model.weight.grad, torch.tensor([[0.6, -0.8]]))
 
 
 def test_general_rows_may_only_say_what_to_hold(tmp_path: Path, models: Models) -> None:
