@@ -1,0 +1,123 @@
+"""What a night costs besides its models: its orchestration, and the history that lies in the lake already.
+
+Models do nothing here (`tests.bench._no_models`): a training copies its parent, and every challenger is promoted, so
+that lineage grows as fast as it can. Rows are real and go through every step. History is made of nights like the
+measured ones, with `flywheel maintain` once a week, as deploy/prefect.yaml runs it.
+"""
+
+import statistics
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from prefect.testing.utilities import prefect_test_harness
+
+from configs.load import parse
+from configs.settings import Settings
+from flows import nightly
+from storage.lake import Lake
+from storage.maintain import maintain
+from tests.bench._directly import called_directly
+from tests.bench._night_data import SAMPLE, write_night
+from tests.bench._no_models import no_models
+from tests.bench._table import show
+from tests.tiny_model import make_tiny_model
+
+TENFOLD, WEEK, MEASURED = 10, 7, 3
+
+
+def run(*, quick: bool) -> dict[str, Any]:
+    """Nights through Prefect and called directly, on a short history and on one ten times as long.
+
+    Figures: overhead_s (a night as a flow on a real server, less the same functions called directly), history_ratio
+    (a night on the long history, over one on the short one), and the seconds that they are made of.
+    """
+    nights, rows = (2, 100) if quick else (5, 1_000)
+    with tempfile.TemporaryDirectory(prefix="flywheel-bench-") as place, no_models():
+        product = Product(Path(place), rows)
+        product.live(nights)
+        short = product.measure()
+        with prefect_test_harness(server_startup_timeout=180):
+            nightly.flywheel(product.settings)  # nothing new: the server is warm, and what is imported late is there
+            flows = [product.night() for _ in range(MEASURED)]
+        product.live(TENFOLD * nights - product.nights)
+        long = product.measure()
+    direct, flow = sum(short.values()), statistics.median(flows)
+    show(
+        f"A night of {rows:,} conversations: {flow:.1f} s as a flow, {direct:.1f} s called directly",
+        ["step", f"seconds after {nights} nights", f"after {TENFOLD * nights} nights"],
+        [[step, f"{short[step]:.2f}", f"{long[step]:.2f}"] for step in short],
+    )
+    return {
+        "overhead_s": round(flow - direct, 1),
+        "history_ratio": round(sum(long.values()) / direct, 2),
+        "direct_s": round(direct, 1),
+        "flow_s": round(flow, 1),
+        "after_tenfold_s": round(sum(long.values()), 1),
+        "history_rows": TENFOLD * nights * rows,
+    }
+
+
+class Product:
+    """A lake and the logs that fill it.
+
+    Args:
+        folder: where all of it lies.
+        rows: conversations of a night.
+    """
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self.folder, self.rows, self.nights = folder, rows, 0
+        model = make_tiny_model(folder / "tiny")
+        for part in ("logs", "feedback"):
+            (folder / part).mkdir()
+        self.settings = _settings(folder, model, rows)
+
+    def live(self, nights: int) -> None:
+        """So many nights, called directly, with maintenance once a week."""
+        for _ in range(nights):
+            with called_directly(Counter()):
+                self.night()
+            if self.nights % WEEK == 0:
+                maintain(Lake(self.settings.lake), self.settings.maintain)
+
+    def night(self) -> float:
+        """One more night; the seconds that it took."""
+        self.nights += 1
+        write_night(self.folder, self.nights, self.rows)
+        start = time.monotonic()
+        nightly.flywheel(self.settings)
+        return time.monotonic() - start
+
+    def measure(self) -> dict[str, float]:
+        """Seconds of each step in the median night of a few, called directly; what is in no step is "between"."""
+        found = []
+        for _ in range(MEASURED):
+            steps: Counter[str] = Counter()
+            with called_directly(steps):
+                total = self.night()
+            found.append((total, {**steps, "between": total - steps.total()}))
+        return sorted(found, key=lambda one: one[0])[MEASURED // 2][1]
+
+
+def _settings(folder: Path, model: Path, rows: int) -> Settings:
+    tree = {
+        "lake": str(folder / "lake"),
+        "model_name_or_path": str(model),
+        "collect": {
+            "sources": [
+                {"name": "chats", "path": str(folder / "logs")},
+                {"name": "feedback", "path": str(folder / "feedback"), "format": "feedback", "about": "chats"},
+                {"name": "documents", "path": str(SAMPLE / "documents"), "format": "document"},
+                {"name": "general", "path": str(SAMPLE / "general.jsonl"), "domain": "general"},
+            ]
+        },
+        "scrub": {"workers": 1},
+        "score": {"perplexity": False, "reward": False},
+        "synthesize": {"enabled": False},
+        "mix": {"max_rows": rows // 5},  # reached on the short history already: a mixture does not grow for ever
+        "promote": {"resamples": 500, "repeated_nights": "ignore", "smoke": []},
+    }
+    return parse(tree, "the benchmark's settings")
