@@ -21,20 +21,31 @@ from tasks.synthesize.task import make_rows
 from tests.processes import left, running
 
 PYTHON = Path(".venv-vllm/bin/python")
-THINGS = ["a notebook", "a table", "the calendar", "a backup", "an invoice", "the password", "a template", "a webhook"]
+ASKED = {
+    "How do I share a notebook with my team?": "Open the notebook, choose Share and pick the team.",
+    "Why is the sky blue?": "Air scatters blue light more than red light, so blue comes from every side.",
+    "Write a short poem about rain.": "Rain on the roof, a steady song, it sings to us the whole night long.",
+    "Name three fruits that are red.": "Apples, cherries and strawberries are red.",
+    "What does a compiler do?": "It turns the text of a program into instructions that a machine can run.",
+    "How can I sleep better at night?": "Go to bed at the same hour and leave the phone in another room.",
+    "Who wrote Romeo and Juliet?": "William Shakespeare wrote it, about 1595.",
+    "Give me a recipe for pancakes.": "Mix flour, milk and two eggs, and fry the batter in a little butter.",
+}
 METHODS = {
     "instructions": 4,
     "evolve": 2,
     "magpie": 3,
-    "personas": 2,
+    "personas": 4,
     "backtranslate": 2,
     "document_questions": 3,
     "regenerate": 2,
     "best_of_n": 2,
-    "checked": 2,
+    "checked": 3,
     "translate": 2,
     "extend": 2,
 }
+TOO_HARD = {"persona", "backtranslate", "checked"}
+"""What a model of 135 million parameters often cannot follow, as the README says."""
 DOCUMENT = "Quillbay keeps every version of a note for ninety days. Open the note and choose History to see them. " * 2
 
 
@@ -55,11 +66,11 @@ def curated() -> pl.DataFrame:
         row(
             number,
             [
-                {"role": "user", "content": f"How do I share {thing} with my team?"},
-                {"role": "assistant", "content": f"Open {thing}, choose Share and pick the team."},
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": answer},
             ],
         )
-        for number, thing in enumerate(THINGS)
+        for number, (question, answer) in enumerate(ASKED.items())
     ]
     sums = [{"role": "user", "content": "What is 2 + 3?"}, {"role": "assistant", "content": "The answer is 5."}]
     rows += [row(50, sums), row(51, [{"role": "document", "content": DOCUMENT}], "document")]
@@ -80,7 +91,7 @@ def test_every_method_on_a_real_server_that_dies_with_us(tmp_path):
     settings = SynthesizeSettings(
         engine="vllm",
         vllm_python=str(PYTHON),
-        max_new_tokens=48,
+        max_new_tokens=96,
         max_model_len=1024,
         translate_to=("de",),
         judge="conduct",
@@ -123,7 +134,7 @@ def _check(lake: Lake) -> None:
     assert rows.height + quarantine.height + tried.get("repeated", 0) == tried["rows"]
     methods = set(rows["method"]) | {reason.split(":")[0] for reason in quarantine["reason"]}
     assert len(methods) == len(METHODS)
-    assert rows.height >= 5
+    assert methods - set(rows["method"]) <= TOO_HARD
     assert rows["model"].unique().to_list() == ["smollm2"]
     assert not quarantine["reason"].str.contains("no_answer").any()
     for messages in rows["messages"].to_list():
