@@ -1,8 +1,7 @@
-"""The deployments on a real server and worker, triggered through the API with changed parameters."""
+"""The deployments on a real server: their settings, their schedule, and what guards their runs."""
 
 import os
 import time
-from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -12,35 +11,14 @@ from uuid import uuid4
 import httpx
 import pytest
 import yaml
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from configs.load import parse
-from configs.settings import PromoteSettings, Settings
 from configs.training import STAGES
 from flows.guard import GPU, SILENCE_SECONDS, TAG, guard
-from flows.laptop import laptop
 from flows.notify import VARIABLE
-from flows.promote import ask
 from flows.setup import SetupError, set_up
-from storage.lake import Lake
-from storage.registry import Model, register
-from storage.verdicts import Decision, champion, decide, promotions
-from tests.flows.small import small_settings
+from tests.flows.server import wait
 from tests.flows.webhook import webhook
-
-FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with laptop(tmp_path_factory.mktemp("prefect"), port=None) as found:
-        yield found
-
-
-@pytest.fixture
-def api(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{address}/api", timeout=60) as client:
-        yield client
 
 
 def test_the_deployments_carry_settings_that_load() -> None:
@@ -104,66 +82,6 @@ def test_only_our_runs_die_of_silence_and_not_while_a_person_thinks(address: str
     wait(api, foreign["id"], seconds=1, until={"RUNNING"})
 
 
-@pytest.mark.slow
-def test_the_nightly_deployment_runs_with_changed_parameters(
-    api: httpx.Client, tmp_path: Path, tiny_model: Path
-) -> None:
-    settings = small_settings(tmp_path, tiny_model, stages=("sft",))
-    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"deployments": True})})
-    nightly = api.get("/deployments/name/nightly/nightly").raise_for_status().json()
-    assert nightly["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
-    assert "holdout_share" in str(nightly["parameter_openapi_schema"])
-    run = start(api, nightly["id"], settings)
-    state = wait(api, run, seconds=400)
-    assert state["type"] == "COMPLETED", state["message"]
-    artifacts = api.post("/artifacts/filter", json={"limit": 200}).raise_for_status().json()
-    logs = api.post("/logs/filter", json={"limit": 200}).raise_for_status().json()
-    refused = api.post(f"/deployments/{nightly['id']}/create_flow_run", json={"parameters": {"settings": {"lak": 1}}})
-    trainings = api.post("/flow_runs/filter", json={"flows": {"name": {"any_": ["train-sft"]}}}).json()
-    kinds = {(artifact["key"], artifact["type"]) for artifact in artifacts}
-    assert kinds >= {
-        ("report", "markdown"), ("funnel", "table"), ("funnel-summary", "markdown"), ("mixture", "table"),
-        ("verdict", "markdown"), ("comparison", "table"), ("comparison-chart", "image"), ("trend-chart", "image"),
-    }  # fmt: skip
-    assert [one["state"]["type"] for one in trainings] == ["COMPLETED"]
-    assert trainings[0]["deployment_id"] is not None  # nightly left the training to the pool of its deployment
-    assert trainings[0]["parent_task_run_id"] is not None
-    assert any("dedupe" in log["message"] for log in logs)
-    assert Lake(settings.lake).read("promotions").collect().height >= 1
-    assert refused.status_code in {409, 422}
-
-
-@pytest.mark.slow
-def test_a_person_decides_by_a_form_that_shows_the_evidence(address: str, api: httpx.Client, tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path / "lake"))
-    for name in ("old", "new"):
-        register(lake, Model(name, "lm", "sft", str(lake.folder("models", name)), "t"), batch="0")
-    decide(lake, Decision("old", None, "promote", ["The first one."]), batch="0")
-    decide(lake, Decision("new", "old", "wait", ["Loss 2.3 -> 2.1: proven better."], {"metrics": []}), batch="1")
-    settings = Settings(lake=lake.uri, promote=PromoteSettings(approval=True, smoke=()))  # these have no weights
-    with temporary_settings({PREFECT_API_URL: f"{address}/api"}):
-        ask(settings, "new")
-        ask(settings, "new")
-    (run,) = api.post("/flow_runs/filter", json={"flows": {"name": {"any_": ["approve"]}}}).raise_for_status().json()
-    state = wait(api, run["id"], seconds=300, until=FINAL | {"PAUSED"})
-    assert state["type"] == "PAUSED", state["message"]
-    keys = state["state_details"]["run_input_keyset"]
-    shown = api.get(f"/flow_runs/{run['id']}/input/{keys['description']}").raise_for_status().json()
-    assert "Shall `new` serve instead of `old`?" in shown
-    assert "Loss 2.3 -> 2.1: proven better." in shown
-    said = {"decision": "promote", "name": "Ann", "reason": "Reads well."}
-    api.post(f"/flow_runs/{run['id']}/resume", json={"run_input": said}).raise_for_status()
-    state = wait(api, run["id"], seconds=300)
-    assert state["type"] == "COMPLETED", state["message"]
-    assert champion(lake) == "new"
-    assert promotions(lake).row(-1, named=True)["reasons"][0] == "Approved by Ann: Reads well."
-
-
-def start(api: httpx.Client, deployment: str, settings: Settings) -> str:
-    body = {"parameters": {"settings": settings.model_dump(mode="json")}}
-    return str(api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"])
-
-
 def beating(api: httpx.Client, tags: list[str]) -> dict[str, Any]:
     """A run whose process said once that it lives, as Prefect's engine does, and never again."""
     flow = api.post("/flows/", json={"name": "silence"}).raise_for_status().json()["id"]
@@ -181,14 +99,3 @@ def beating(api: httpx.Client, tags: list[str]) -> dict[str, Any]:
     }
     api.post("/events", json=[event]).raise_for_status()
     return run
-
-
-def wait(api: httpx.Client, run: str, seconds: float, until: Collection[str] = FINAL) -> dict[str, Any]:
-    """The state of a flow run once it is one of `until`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        state: dict[str, Any] = api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
-        if state["type"] in until:
-            return state
-        time.sleep(1)
-    pytest.fail(f"the flow run is {state['type']} after {seconds} s")

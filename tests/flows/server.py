@@ -1,0 +1,21 @@
+"""What tests ask of a real Prefect server."""
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+import httpx
+import pytest
+
+FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+def wait(api: httpx.Client, run: str, seconds: float, until: Collection[str] = FINAL) -> dict[str, Any]:
+    """The state of a flow run once it is one of `until`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        state: dict[str, Any] = api.get(f"/flow_runs/{run}").raise_for_status().json()["state"]
+        if state["type"] in until:
+            return state
+        time.sleep(1)
+    pytest.fail(f"the flow run is {state['type']} after {seconds} s")
