@@ -18,7 +18,7 @@ from configs.settings import CollectSettings
 from storage import erasures, files
 from storage.evidence import Evidence
 from storage.lake import Lake
-from storage.lineage import Descent, Kind, descent, heads_with, mixtures_with, models_with
+from storage.lineage import Descent, Kind, descent, heads_with, mixed_files, mixtures_with, models_with
 from storage.names import names, user_hash
 from storage.publish import conform, publish
 from storage.rewrite import drop, rewrite
@@ -94,7 +94,7 @@ def plan(lake: Lake, kind: Kind, name: str, collect: CollectSettings) -> Erasure
         name: as the product logs it, or as the lake has it.
         collect: settings of step 1: they say where the collector's spool is.
     """
-    mixed = _mixed(lake)
+    mixed = mixed_files(lake)
     known = names(lake, *(source for source, _ in mixed))
     found = descent(lake, kind, known.of(kind, name))
     more = {
@@ -144,13 +144,6 @@ def _everywhere(lake: Lake, what: Erasure) -> None:
 
 def _count(lake: Lake, table: str, found: Descent) -> int:
     return int(lake.read(table).filter(found.within(table)).select(pl.len()).collect(engine="streaming").item())
-
-
-def _mixed(lake: Lake) -> set[tuple[str, str]]:
-    """Name and path of the sources whose files mixtures were made from: they may hold anybody's records."""
-    manifests = lake.read("manifests").select("manifest").collect()["manifest"]
-    parts = [part for text in manifests for part in json.loads(text)["parts"].items()]
-    return {(name, part["path"]) for name, part in parts if "path" in part}
 
 
 def _logs(lake: Lake, found: Descent) -> list[str]:

@@ -47,7 +47,7 @@ def mixtures(lake: Lake, settings: Settings, stage: str | None = None, *, dry_ru
         for name, of_stage in stages.items():
             if dry_run:
                 made = make_mixture(
-                    lake, name, batches[-1], settings.mix, settings.collect, of_stage.max_length, model, settings.seed
+                    lake, name, batches[-1], settings.mix, settings.collect, of_stage.row_tokens, model, settings.seed
                 )
                 yield Shown(made.manifest, made.skipped(settings.mix))
                 continue

@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from configs.mistake import Mistake
 from storage.lake import Lake
-from storage.lineage import descent, mixtures_with, models_with
+from storage.lineage import descent, mixed_files, mixtures_with, models_with
 from storage.names import names
 from storage.verdicts import champion
 
@@ -99,12 +99,13 @@ def _label(node: Node) -> str:
 
 
 def _row(lake: Lake, name: str) -> Node | None:
-    found = descent(lake, "row", names(lake).of("row", name))
+    known = names(lake, *(source for source, _ in mixed_files(lake)))
+    found = descent(lake, "row", known.of("row", name))
     rows = [row for table in FACTS for row in _rows(lake, table, found.within(table))]
-    if not rows:
-        return None
     mixtures = mixtures_with(lake, found)
     used = tuple(_with_models(lake, row) for row in mixtures.iter_rows(named=True))
+    if not rows:  # of a file it lies in mixtures alone
+        return Node("row of a file", name, {}, used) if used else None
     first, *others = rows
     return Node(first.kind, first.id, first.facts, (*others, *used))
 

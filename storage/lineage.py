@@ -123,3 +123,10 @@ def _also(metadata: str) -> Iterable[str]:
         yield from note.get("also", ())
         if "messages" in note and "id" in note:  # of a request that it extends
             yield note["id"]
+
+
+def mixed_files(lake: Lake) -> set[tuple[str, str]]:
+    """Name and path of the sources whose files mixtures were made from: they may hold anybody's records."""
+    manifests = lake.read("manifests").select("manifest").collect()["manifest"]
+    parts = [part for text in manifests for part in json.loads(text)["parts"].items()]
+    return {(name, part["path"]) for name, part in parts if "path" in part}

@@ -1,6 +1,7 @@
 """What a lake calls the users, conversations and records that products log, wherever they are read."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ Hash = Callable[[str | None], str | None]
 """Keyed hash of a user's name."""
 REMEMBERED = 2**16
 """Users whose hash is not worked out again: one asks many questions."""
-_VALUE = re.compile(r'"((?:[^"\\]|\\.){1,200})"|([\w.@:+/-]{1,200})')
-"""What may be a name in a record of any form: a quoted text or a word."""
+LONGEST = 200
+"""Characters of a name."""
+_PIECE = re.compile(r'((?:[^"\\]|\\.?)*)"?', re.DOTALL)
+_WORD = re.compile(r"[\w.@:+/-]{1,200}")
 
 
 @dataclass
@@ -48,8 +51,22 @@ class Names:
 
 
 def values(content: str) -> set[str]:
-    """Every value in the text of a record that may be a name."""
-    return {quoted or word for quoted, word in _VALUE.findall(content)}
+    """Every value in the text of a record that may be a name: what stands between two quotes, and words outside them.
+
+    Records may be broken: whatever lies between quotes counts, wherever a quoted text begins.
+    """
+    pieces = _PIECE.findall(content)
+    between = {piece for piece in pieces if 0 < len(piece) <= LONGEST}
+    words = {word for piece in pieces[::2] for word in _WORD.findall(piece)}
+    return between | words | {_unescaped(piece) for piece in between if "\\" in piece}
+
+
+def _unescaped(piece: str) -> str:
+    """What JSON means by a text; the text itself if that is not JSON."""
+    try:
+        return str(json.loads(f'"{piece}"', strict=False))
+    except ValueError:
+        return piece
 
 
 def names(lake: Lake, *more: str) -> Names:

@@ -58,7 +58,7 @@ def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out
     Raises:
         SourceError: the path does not exist or cannot be opened.
     """
-    kept: dict[str, Mapping[str, Any]] = {}
+    kept: dict[str, dict[str, Any]] = {}
     found = files(Source(name=source.name, path=str(source.path)))
     for place, read, comes_from in _rows(found, source, stage, rights):
         if isinstance(read, str):
@@ -69,6 +69,7 @@ def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out
             left_out.add(row["id"], "erased")
         elif row["id"] in kept:
             left_out.add(row["id"], "repeated")
+            kept[row["id"]]["comes_from"] = sorted({*kept[row["id"]]["comes_from"], *comes_from})  # it is theirs, too
         else:
             kept[row["id"]] = row
         if len(kept) >= 2 * most:
@@ -88,7 +89,7 @@ def _row(source: str, read: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return {"id": digest(source, json.dumps(read)), "part": source, "source": source, "order": order, **read}
 
 
-def _cut(kept: dict[str, Mapping[str, Any]], most: int, left_out: LeftOut) -> None:
+def _cut(kept: dict[str, dict[str, Any]], most: int, left_out: LeftOut) -> None:
     """Take all but the first rows out of `kept`; those of one order stay together."""
     if len(kept) <= most:
         return

@@ -1,5 +1,6 @@
 """Whose the records of files are, and whether they may be learned from: they come in by no door of collect."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from storage.lineage import Kind
 from storage.names import Names, names
 from tasks.records.consent import consent
 from tasks.records.record import Conversation, Item, Record
+
+DIGEST = re.compile("[0-9a-f]{32}")
+"""What names of the lake look like, which exports of it have."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,11 @@ class Rights:
     def whose(self, items: Sequence[Item]) -> list[str]:
         """The lake's names of the users, conversations and records that items are of: erasing finds rows by them.
 
-        Never a name as it was logged, which would be a person's name in a table.
+        Never a name as it was logged, which would be a person's name in a table, unless that is the lake's own.
         """
         said = [(kind, name) for item in items for kind, name in _named(item)]
-        return sorted({known for kind, name in said for known in self.names.of(kind, name) - {name}})
+        known = {other for kind, name in said for other in self.names.of(kind, name) - {name}}
+        return sorted(known | {name for _, name in said if DIGEST.fullmatch(name)})
 
     def _is_allowed(self, item: Conversation, record: Record) -> bool:
         said = consent(item, record, self.collect.consent_field)

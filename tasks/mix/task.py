@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from configs.settings import CollectSettings, MixSettings, StageSettings
 from storage.lake import Lake
 from storage.publish import Books, publish, undisturbed, withdraw
-from storage.snapshot import Snapshot, fingerprint
+from storage.snapshot import Snapshot, digest, fingerprint
 from tasks.mix.mixture import Mixed, make_mixture
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,9 @@ def mix(
         about = {name: made.manifest[name] for name in ("id", "stage", "rows", "trained_tokens")}
         line = pl.DataFrame([about | {"manifest": json.dumps(made.manifest, sort_keys=True)}])
         publish(lake, "manifests", line, step=step, batch=made.id, key=made.id)
-        snapshot = publish(lake, "mixtures", made.rows, step=step, batch=made.id, key=made.id)
+        whose = made.rows["comes_from"].explode().drop_nulls().unique().sort()
+        key = digest(made.id, *whose)  # the same mixture, if it is known to be of others by now, is written anew
+        snapshot = publish(lake, "mixtures", made.rows, step=step, batch=made.id, key=key)
         return Mixture(snapshot=snapshot, reason=None, manifest=made.manifest)
 
     def undo(mixture: Mixture) -> None:

@@ -1,6 +1,7 @@
 """What a written answer comes to: the number that is its result, and what stands between fences."""
 
 import re
+from fractions import Fraction
 
 FINAL = re.compile(
     r"####\s*(?P<marked>[^\n]+)|\\boxed\{(?P<boxed>[^{}]+)\}|answer is:?\s*(?P<said>[^\n]+)", re.IGNORECASE
@@ -20,16 +21,22 @@ def result(text: str, *, marked: bool = False) -> str | None:
     """
     found = FINAL.findall(text)
     named = next((part for part in found[-1] if part), "") if found else ""
-    numbers = NUMBER.findall(named) or ([] if marked and not _bare(text) else NUMBER.findall(text))
-    if not numbers:
-        return None
-    plain: str = (numbers[0] if named and NUMBER.search(named) else numbers[-1]).replace(",", "")
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+    for part in (named.rpartition("=")[2], named):
+        if number := NUMBER.search(part):
+            return _reduced(number[0])
+    numbers = [] if marked and not _bare(text) else NUMBER.findall(text)
+    return _reduced(numbers[-1]) if numbers else None
 
 
 def unfenced(text: str) -> str:
     """A text without the fences around it, if it has some."""
     return FENCES.sub("", text.strip())
+
+
+def _reduced(number: str) -> str:
+    """The same for all ways to write a number: 07 and 7, 0.5 and 1/2."""
+    over, _, under = number.replace(",", "").partition("/")
+    return str(Fraction(over) / (Fraction(under or 1) or 1))
 
 
 def _bare(text: str) -> bool:

@@ -56,6 +56,12 @@ def test_a_dry_run_shows_each_source_and_writes_nothing(config: Path) -> None:
     assert lake.read("manifests").collect().is_empty()
 
 
+def test_a_dry_run_of_a_stage_that_answers_itself_leaves_room_for_the_answer(config: Path) -> None:
+    room = ("--set", "train.grpo.max_length=130", "--set", "train.grpo.max_completion_length=120")
+    asked = ("mix", str(config), "--stage", "grpo", "--set", "train.grpo.reward=exact", *room)
+    assert "too_long" in flywheel(*asked, "--dry-run").stdout.replace(" ", "_")
+
+
 def test_it_is_mixed_for_the_model_that_the_first_stage_trains(config: Path) -> None:
     lake, mix = Lake(str(config.parent / "lake")), ("mix", str(config), "--stage", "sft")
     flywheel(*mix)

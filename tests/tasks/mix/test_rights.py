@@ -12,6 +12,7 @@ from configs.mixing import MixSource
 from configs.settings import CollectSettings
 from flows.erase import erase, plan
 from flows.summary import print_erasure
+from flows.trace import trace
 from storage.lake import Lake
 from storage.lineage import Kind
 from storage.snapshot import digest
@@ -112,9 +113,29 @@ def test_a_record_that_goes_by_a_name_of_the_lake_is_known(
     said = [record("exported", id=digest("chats", "reply-7")), record("other")]
     (tmp_path / "partner.jsonl").write_text("\n".join(json.dumps(one) for one in said))
     write(lake, "sources", BATCH, [{"id": "1", "source": "chats", "uri": "a", "start": 0, "end": 1}])
+    run(lake, model, sources=(partner, USER))
+    assert asked(lake) == {"exported", "other"}
     erase(lake, plan(lake, "row", "reply-7", NOWHERE))
+    assert asked(lake) == {"other"}
     run(lake, model, sources=(partner, USER))
     assert asked(lake) == {"other"}
+
+
+def test_what_two_people_said_alike_leaves_with_either(
+    lake: Lake, partner: MixSource, model: str, tmp_path: Path
+) -> None:
+    said = [record("same"), record("same", user="bob"), record("other")]
+    (tmp_path / "partner.jsonl").write_text("\n".join(json.dumps(one) for one in said))
+    run(lake, model, sources=(partner, USER))
+    assert asked(lake) == {"same", "other"}
+    erase(lake, plan(lake, "user", "bob", NOWHERE))
+    assert asked(lake) == {"other"}
+
+
+def test_a_row_of_a_file_is_traced_to_its_mixture(lake: Lake, partner: MixSource, model: str) -> None:
+    mixture = run(lake, model, sources=(partner, USER))
+    assert mixture.snapshot is not None
+    assert [node.id for node in trace(lake, "reply-1").children] == [mixture.snapshot.batch]
 
 
 def test_a_row_that_names_nobody_goes_by_its_own_id(lake: Lake, partner: MixSource, model: str) -> None:
@@ -144,3 +165,6 @@ def test_whose_a_row_is_does_not_make_it_another_mixture(lake: Lake, partner: Mi
     assert first.snapshot is not None
     assert again.snapshot is not None
     assert again.snapshot.batch == first.snapshot.batch
+    whose = rows_of(lake, again)["comes_from"].explode()
+    assert digest("chats", "reply-1") in whose  # as is known since chats were collected
+    assert rows_of(lake, again).height == rows_of(lake, first).height

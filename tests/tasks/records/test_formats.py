@@ -8,7 +8,7 @@ import pytest
 from configs.settings import Format
 from tasks.records.formats.documents import parts
 from tasks.records.formats.registry import FORMATS, parse
-from tasks.records.record import BadRecord, Conversation, Feedback, time
+from tasks.records.record import BadRecord, Conversation, Feedback, time, unpacked
 from tests.tasks.collect.samples import ASSISTANT, SAMPLES, SPAN, USER, attribute
 
 
@@ -206,3 +206,9 @@ def test_a_long_document_is_cut_between_paragraphs_and_loses_nothing():
     assert " ".join(" ".join(pieces).split()) == " ".join(" ".join(paragraphs).split())
     assert all(piece.startswith("Paragraph") for piece in pieces)
     assert "".join(parts("x" * 20_000)) == "x" * 20_000
+
+
+def test_json_that_is_nested_too_deep_stays_a_text() -> None:
+    deep = "[" * 100_000
+    assert unpacked(deep) == deep
+    assert unpacked('{"a": [1]}') == {"a": [1]}
