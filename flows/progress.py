@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 
 from storage.progress import Progress, listening
@@ -22,9 +23,9 @@ _taken = Lock()
 def progress_artifacts() -> Iterator[None]:
     """While it lasts, every long work of this process has a progress artifact of its own, named by its label.
 
-    In a flow that another one calls, its caller shows them already.
+    In a flow that another one calls, its caller shows them already; without a flow there is no page to show them on.
     """
-    if not _taken.acquire(blocking=False):
+    if FlowRunContext.get() is None or not _taken.acquire(blocking=False):
         yield
         return
     known: dict[str, UUID] = {}

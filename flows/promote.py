@@ -1,11 +1,9 @@
 """Promotion by a person: of a model that waits for approval, of any other one by hand, and the way back."""
 
 import logging
-from typing import Literal, cast
+from typing import Literal
 
 from prefect import flow
-from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
@@ -13,6 +11,7 @@ from pydantic import Field
 
 from configs.settings import Settings
 from flows.artifacts import evidence_text
+from flows.remote import start
 from storage import verdicts
 from storage.lake import Lake
 from storage.verdicts import Decision
@@ -63,13 +62,11 @@ def ask(settings: Settings, model: str) -> None:
     by_command = f'`flywheel promote CONFIG {model} "why"` approves, with --decline it turns it down'
     parameters = {"settings": settings.model_dump(mode="json"), "model": model}
     try:
-        run = run_deployment(
-            "approve/approve", parameters=parameters, timeout=0, as_subflow=False, idempotency_key=f"approve-{model}"
-        )
+        key = f"approve {Lake(settings.lake).path('models', model)}"
+        name = start("approve/approve", parameters, key, as_subflow=False).name
     except ObjectNotFound:
         log.warning("promote: %s waits for a person: %s", model, by_command)
     else:
-        name = cast("FlowRun", run).name
         log.warning("promote: %s waits for a person: resume the run %s in the UI; or %s", model, name, by_command)
 
 

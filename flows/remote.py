@@ -31,22 +31,33 @@ def run_elsewhere(deployment: str, parameters: Mapping[str, Any], key: str) -> N
     Raises:
         RemoteError: there is no such deployment, or the run did not complete.
     """
-    attempt = key
-    while True:
-        try:
-            started = run_deployment(deployment, parameters=dict(parameters), idempotency_key=attempt, timeout=0)
-        except ObjectNotFound as error:
-            raise RemoteError(
-                f"train.deployments is on, and Prefect has no deployment {deployment}: `flywheel deploy` makes it; "
-                "or set train.deployments to false."
-            ) from error
-        run = cast("FlowRun", started)  # a coroutine only where an event loop runs
-        if run.state is None or not run.state.is_final():
-            break
-        attempt = f"{key}/{run.id}"
+    try:
+        run = start(deployment, parameters, key)
+    except ObjectNotFound as error:
+        raise RemoteError(
+            f"train.deployments is on, and Prefect has no deployment {deployment}: `flywheel deploy` makes it; "
+            "or set train.deployments to false."
+        ) from error
     state = _final_state(run.id)
     if not state.is_completed():
         raise RemoteError(f"The run {run.name} of {deployment} ended as {state.name}: {state.message}")
+
+
+def start(deployment: str, parameters: Mapping[str, Any], key: str, *, as_subflow: bool = True) -> FlowRun:
+    """The run of a deployment that works for a key: one that goes on already, or another one.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+    """
+    attempt = key
+    while True:
+        started = run_deployment(
+            deployment, parameters=dict(parameters), idempotency_key=attempt, timeout=0, as_subflow=as_subflow
+        )
+        run = cast("FlowRun", started)  # a coroutine only where an event loop runs
+        if run.state is None or not run.state.is_final():
+            return run
+        attempt = f"{key}/{run.id}"
 
 
 def _final_state(run: UUID) -> State[Any]:

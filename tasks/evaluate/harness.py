@@ -5,6 +5,7 @@ Source: https://github.com/EleutherAI/lm-evaluation-harness (Gao et al. 2024, ht
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -53,6 +54,7 @@ def find_tasks(settings: HarnessSettings) -> Any:
     """
     if find_spec("lm_eval") is None:
         raise Mistake("evaluate.harness needs lm-eval, which is not installed: pip install 'flywheel[harness]'.")
+    os.environ["HF_EVALUATE_OFFLINE"] = "1"  # a metric that it does not know would be code from the hub
     from lm_eval.tasks import TaskManager
 
     if settings.include_path is not None and not Path(settings.include_path).is_dir():

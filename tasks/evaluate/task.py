@@ -26,6 +26,7 @@ from tasks.evaluate.score import SCORE, score, score_rows
 from tasks.inference.client import open_client
 from tasks.inference.engine import EngineError
 from tasks.lm.load import MissingModelError, load
+from tasks.lm.remote import EndpointError
 from tasks.lm.rewarding import Rewarder, rewarder
 from tasks.text.conversation import prompt
 
@@ -109,11 +110,7 @@ def _compare(
     parts = [_scores(lake, model, wanted, benchmarks, settings, seed, role) for role, (model, wanted) in plan.items()]
     answers = [_answers(rows, items) for rows, _ in parts[:2]]
     opinions, said = _judged(lake, champion, challenger, answers, items, settings, seed)
-    rewards = [
-        _described(rewarded(some, give), items, model)
-        for model, some in zip((champion, challenger), answers, strict=True)
-        if give is not None and some.height
-    ]
+    rewards, paid = _rewarded((champion, challenger), answers, items, give)
     asked = sum(wanted.height for _, wanted in plan.values())
     scored = sum(rows["item"].n_unique() for rows, _ in parts)
     books = Books(
@@ -123,6 +120,7 @@ def _compare(
             "reused": sum(reused for _, reused in parts),
             **facts,
             **said,
+            **paid,
             **{f"items:{name}": n for name, n in counts.items()},
         },
     )
@@ -188,6 +186,24 @@ def _judged(
         log.warning("evaluate: the judge says nothing: %s", error)
         return [], {"judge:unreachable": 1}
     return [_described(before, items, champion), _described(after, items, challenger)], figures
+
+
+def _rewarded(
+    models: Sequence[Model], answers: Sequence[pl.DataFrame], items: pl.DataFrame, give: Rewarder | None
+) -> tuple[list[pl.DataFrame], Mapping[str, float]]:
+    """Rows of `evaluations` with the reward of both models' answers; none where no reward model is set."""
+    if give is None:
+        return [], {}
+    try:
+        rows = [
+            _described(rewarded(some, give), items, model)
+            for model, some in zip(models, answers, strict=True)
+            if some.height
+        ]
+    except (EndpointError, MissingModelError) as error:  # nothing hangs on it, as on the judge
+        log.warning("evaluate: no answer is rewarded: %s", error)
+        return [], {"reward:unreachable": 1}
+    return rows, {}
 
 
 def _merge_check(lake: Lake, model: Model, items: pl.DataFrame, settings: EvaluateSettings) -> list[pl.DataFrame]:

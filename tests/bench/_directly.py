@@ -10,6 +10,8 @@ from unittest.mock import patch
 
 from prefect import Flow, Task
 
+from flows.train import FLOWS
+
 
 @contextmanager
 def called_directly(seconds: Counter[str]) -> Iterator[None]:
@@ -27,6 +29,7 @@ def called_directly(seconds: Counter[str]) -> Iterator[None]:
                     stack.enter_context(patch.object(module, attribute, value.fn))
                 elif isinstance(value, Task):
                     stack.enter_context(patch.object(module, attribute, _timed(value, seconds)))
+        stack.enter_context(patch.dict("flows.train.FLOWS", {name: flow.fn for name, flow in FLOWS.items()}))
         stack.enter_context(patch("flows.nightly.publish_artifacts", lambda *_: None))
         yield
 

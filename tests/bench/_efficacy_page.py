@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from storage.evidence import Comparison
 from tasks.report import charts
 from tests.bench._efficacy_turn import Night
 
-CSS = Path(charts.__file__).with_name("page.css")
+LOOK = "".join(Path(charts.__file__).with_name(name).read_text("utf-8") for name in ("charts.css", "page.css"))
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Flywheel: does it work?</title><style>{{ css }}</style></head><body>
@@ -53,7 +54,7 @@ def write(path: Path, nights: Sequence[Night], shares: Sequence[Night]) -> Path:
         pictures.append(("Generated rows beside those of users", SHARES, drawn))
     page = Environment(autoescape=True).from_string(PAGE)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page.render(css=CSS.read_text("utf-8"), pictures=pictures, nights=nights), "utf-8")
+    path.write_text(page.render(css=Markup(LOOK), pictures=pictures, nights=nights), "utf-8")
     return path
 
 

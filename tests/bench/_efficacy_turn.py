@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,19 @@ def with_generated(settings: Settings, shares: Sequence[float], rows: int) -> li
     synthesize(generating)
     nights = []
     for share in shares:
-        lake = f"{generating.lake}-{share:.0%}"
+        lake = f"{generating.lake}-{round(100 * share)}"
         shutil.copytree(generating.lake, lake)
         shutil.copy(f"{generating.lake}.secret", f"{lake}.secret")
         mixing = {"select": settings.mix.select.model_dump(), "sources": sources(share)}
-        nights.append(turn(_changed(generating, "mix", mixing).model_copy(update={"lake": lake}), f"{share:.0%}"))
+        night = turn(_changed(generating, "mix", mixing).model_copy(update={"lake": lake}), f"{share:.0%}")
+        nights.append(replace(night, kind=f"{_share(Lake(lake)):.0%}"))
     return nights
+
+
+def _share(lake: Lake) -> float:
+    """Of generated rows in what SFT read, by trained tokens: there may be fewer than were wanted."""
+    shares = lake.read("books", step="mix_sft").filter(kind="fact", name="share:synthetic").select("value").collect()
+    return float(shares["value"].sum())
 
 
 def sources(share: float) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 import psutil
+from ray._private.ray_constants import AGENT_PROCESS_LIST
 
 from configs.load import parse
 from configs.settings import Settings
@@ -25,6 +26,8 @@ from tests.bench._night_data import SAMPLE, write_night
 from tests.bench._table import show
 
 NODES = 2
+IDLE = ("ray::IDLE", *AGENT_PROCESS_LIST)
+"""Names of Ray's processes that have no task."""
 POLL_SECONDS = 0.02
 TABLES = ("interactions", "signatures", "duplicates", "scrubbed", "quarantine", "splits", "curated")
 QUICK_TO_NOTICE = {
@@ -144,4 +147,4 @@ def _works(worker: psutil.Process) -> bool:
         title = " ".join(worker.cmdline())
     except psutil.NoSuchProcess:
         return False
-    return title.startswith("ray::") and not title.startswith("ray::IDLE")
+    return title.startswith("ray::") and not title.startswith(IDLE)

@@ -252,3 +252,13 @@ def test_a_reward_model_rewards_the_answers_of_both(lake: Lake, models: tuple[Mo
         found = rows.filter(metric="answer_reward", model=row["model"], item=row["item"])["value"].item()
         assert found == pytest.approx(rewards(likes, [asked], max_tokens=64)[0], abs=1e-5)
     assert rows.filter(metric="answer_reward").height == 6
+
+
+def test_without_its_reward_model_a_night_goes_on(lake: Lake, models: tuple[Model, Model], tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "away")
+    scoring = ScoreSettings(reward_model=str(folder), reward_endpoint="http://127.0.0.1:9")
+    rows = lake.scan(evaluate.fn(lake, "0001", *models, SETTINGS, SELECT, 1, scoring)).collect()
+    assert rows.filter(metric="holdout_loss", model="new").height == 2
+    assert rows.filter(metric="answer_reward").is_empty()
+    facts = dict(lake.read("books", step="evaluate").select("name", "value").collect().iter_rows())
+    assert facts["reward:unreachable"] == 1

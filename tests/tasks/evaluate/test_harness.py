@@ -173,6 +173,12 @@ def test_what_cannot_be_run_is_refused_with_words(tmp_path: Path, monkeypatch: p
         find_tasks(HarnessSettings(tasks=("choice",)))
 
 
+def test_a_metric_that_the_harness_does_not_know_is_not_fetched_from_the_hub(tmp_path: Path) -> None:
+    add_task(tmp_path, "odd", [0, 1] * 12, output_type="generate_until", metric_list=[{"metric": "no_such_metric"}])
+    with pytest.raises(Mistake, match="odd"):
+        open_benchmarks(HarnessSettings(tasks=("odd",), include_path=str(tmp_path)), 1)
+
+
 def test_a_task_that_nobody_knows_is_refused_with_its_likes() -> None:
     wrong = HarnessSettings(tasks=("arc_esy",), include_path="benchmarks")
     with pytest.raises(Mistake, match="no task arc_esy in the harness or in benchmarks; similar to it: arc_easy"):
