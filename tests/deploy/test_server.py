@@ -16,7 +16,7 @@ from configs.settings import Settings
 from flows.laptop import free_port, process, wait_healthy
 from flows.setup import set_up
 from tests.deploy.debian import PASSWORD, postgres, redis
-from tests.flows.test_deployment import start, wait
+from tests.flows.server import start, wait
 
 AUTH = ("flywheel", "another-password-of-the-test")
 COMPOSE: dict[str, Any] = yaml.safe_load(Path("deploy/compose.yaml").read_text())

@@ -7,7 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
+from configs.settings import Settings
+
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+def start(api: httpx.Client, deployment: str, settings: Settings) -> str:
+    """The id of a run of a deployment with these settings."""
+    body = {"parameters": {"settings": settings.model_dump(mode="json")}}
+    return str(api.post(f"/deployments/{deployment}/create_flow_run", json=body).raise_for_status().json()["id"])
 
 
 def wait(api: httpx.Client, run: str, seconds: float, until: Collection[str] = FINAL) -> dict[str, Any]:
