@@ -20,7 +20,9 @@ LENGTH = 512
 
 def against_trl(folder: Path, model: Path, *, steps: int) -> dict[str, float]:
     """The same rows, model and settings; runs take turns, and the better of two counts: other work slows both."""
-    rows = questions()[: steps * 2]
+    by_length = sorted(questions(), key=lambda row: len(row["text"]))
+    middle = len(by_length) // 2
+    rows = by_length[middle - steps : middle + steps]  # of one length, so that it is all the same which of them meet
     settings = StageSettings(
         max_steps=steps, per_device_train_batch_size=2, max_length=512, lora_r=8, learning_rate=2e-4
     )
