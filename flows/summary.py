@@ -67,8 +67,7 @@ def print_status(console: Console, lake: Lake) -> None:
         console.print(f'[cyan]{model} waits for approval:[/] flywheel promote CONFIG {model} "why"')
     history = [verdict for verdict in judged.verdicts(lake) if verdict.primary]
     if history:
-        last = {(verdict.batch, verdict.model): verdict.primary for verdict in history}  # one that waited has two
-        deltas = [primary.delta for primary in last.values() if primary]
+        deltas = [found.primary.delta for found in judged.last_verdicts(history) if found.primary]
         console.print(f"Better by, run after run: {sparkline(deltas)}  last {deltas[-1]:+.3f}")
     for verdict in history[-5:]:
         color = COLORS[verdict.verdict]

@@ -92,8 +92,8 @@ def models_with(lake: Lake, mixtures: Collection[str]) -> pl.DataFrame:
 def heads_with(lake: Lake, found: Descent) -> pl.DataFrame:
     """The reward heads that may have learned from a descent's preferences: those made since these came."""
     first = lake.read("preferences").filter(found.within("preferences")).select(pl.col("batch").min()).collect().item()
-    heads = lake.read("models").filter(registry.HEAD, pl.col("batch") >= pl.lit(first, dtype=pl.String))
-    return heads.sort("created_at", "id").collect()
+    heads = lake.read("models").filter(kind=registry.HEAD)
+    return heads.filter(pl.col("batch") >= pl.lit(first, dtype=pl.String)).sort("created_at", "id").collect()
 
 
 def _more(lake: Lake, names: Collection[str]) -> dict[str, Collection[str]]:

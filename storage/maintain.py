@@ -140,7 +140,7 @@ def prune_models(lake: Lake, before: datetime, keep_champions: int) -> Counter[s
     needed = {*verdicts.served(lake)[-1 - keep_champions :], *verdicts.waiting(lake)}
     finished = lake.read("runs", step="finish").select(pl.col("batch").unique()).collect()["batch"]
     old = lake.read("models").filter(
-        ~registry.HEAD,
+        pl.col("kind") != registry.HEAD,
         pl.col("created_at") < before,
         pl.col("batch").is_in(finished.implode()),
         ~pl.col("id").is_in(sorted(needed)),

@@ -15,9 +15,8 @@ from storage.publish import publish
 from storage.snapshot import digest
 from storage.tables import TABLES
 
-HEAD = (pl.col("kind") == "head") | ((pl.col("kind") == "reward") & pl.col("mixture").is_null())
-"""Whether a row of the registry is a reward head. Older ones are registered as reward, which the models of the stage
-`reward` are; these have a mixture."""
+HEAD = "head"
+"""The kind of a reward head."""
 
 
 @dataclass(frozen=True)

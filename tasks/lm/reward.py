@@ -113,7 +113,7 @@ Head = tuple[Model, RewardHead]
 
 def newest_reward_head(lake: Lake) -> Head | None:
     """The reward head that was trained last, or None."""
-    heads = registry.models(lake).filter(registry.HEAD)
+    heads = registry.models(lake).filter(kind=registry.HEAD)
     if not heads.height:
         return None
     model = registry.get(lake, heads["id"][-1])

@@ -153,10 +153,9 @@ def _limits(lake: Lake, batch: str, perplexity: pl.Series) -> dict[str, dict[str
 
 def trend(history: Sequence[Verdict]) -> Markup | None:
     """The primary difference of each challenger by its last verdict, oldest left; None before the first one."""
-    last = {(found.batch, found.model): found for found in history}  # who waited is approved or declined later
     points = [
         charts.Point(found.batch.split("-")[0], found.verdict, primary.delta, primary.lower, primary.upper)
-        for found in last.values()
+        for found in judged.last_verdicts(history)
         if (primary := found.primary) is not None
     ]
     return charts.trend(points, "Improvement over the champion, batch by batch") if points else None

@@ -1,7 +1,7 @@
 """What the gate decided about a challenger, and what followed; for the report, the terminal and Prefect's artifacts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,11 @@ def verdict(lake: Lake, batch: str) -> Verdict | None:
 def verdicts(lake: Lake) -> list[Verdict]:
     """All verdicts on challengers, and rollbacks, oldest first."""
     return [_verdict(row) for row in promotions(lake).iter_rows(named=True) if row["champion"] is not None]
+
+
+def last_verdicts(history: Sequence[Verdict]) -> list[Verdict]:
+    """The last verdict on each challenger, oldest first: who waited is approved or declined later."""
+    return list({(found.batch, found.model): found for found in history}.values())
 
 
 def rollout(lake: Lake, found: Verdict) -> list[dict[str, Any]]:

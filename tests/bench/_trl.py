@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from tasks.train.arguments import SAVES
 from tasks.train.job import Job
 
 
@@ -39,7 +40,8 @@ def main(file: str) -> None:
             bf16=False,
             gradient_checkpointing=False,
             logging_steps=1,
-            save_strategy="no",
+            save_steps=1 / SAVES,
+            save_total_limit=2,
             report_to="none",
             disable_tqdm=True,
         ),

@@ -34,7 +34,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = make_tiny_model(folder / "small", hidden=256, layers=4) if quick else resolve("smollm2")
-        figures = against_trl(folder, model, steps=30 if quick else 10)
+        figures = against_trl(folder, model, steps=30 if quick else 16)
         figures |= packed(folder, model, rows=36)
         figures |= every_cell(folder / "cells")
         figures |= forgetting(folder / "forgetting", seeds=1 if quick else 3)

@@ -138,7 +138,7 @@ def test_a_person_is_forgotten_everywhere_and_stays_out(
     generated = lake.read("quarantine").filter(pl.col("source") == "synthetic").collect().height
     assert what.rows["quarantine"] == 2 + generated
     trained = set(lake.read("models").filter(pl.col("mixture").is_not_null()).collect()["id"])
-    heads = set(lake.read("models").filter(registry.HEAD).collect()["id"])
+    heads = set(lake.read("models").filter(kind=registry.HEAD).collect()["id"])
     assert set(what.models) == trained | heads
     assert {Path(file).name for file in what.logs} >= {"planted.jsonl", "feedback.jsonl"}
     assert places_with(MARKER, *folders) == found  # planning changes nothing

@@ -168,7 +168,7 @@ def test_weights_that_nobody_needs_go(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_reward_heads_stay_and_reward_models_go(lake: Lake) -> None:
-    for name, kind, mixture in (("old head", "reward", None), ("head", "head", None), ("model", "reward", "mixture")):
+    for name, kind, mixture in (("head", "head", None), ("model", "reward", "mixture")):
         folder = lake.folder("models", name)
         (folder / "weights").write_bytes(bytes(1000))
         register(lake, Model(name, kind, "reward", str(folder), "t", mixture=mixture), batch="1")

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from configs.settings import CollectSettings
 from storage.lake import Lake
+from tasks.collect.run import collect_new
 
+MAX_REQUEST_BYTES = 20_000
+"""That the collector of `sender` takes."""
 FORKS = """
 import json, os, resource, signal, sys
 from configs.settings import CollectSettings
@@ -85,3 +89,9 @@ def gone(process: int, seconds: float = 20) -> None:
             return
         time.sleep(0.01)
     raise TimeoutError(f"process {process} does not end")
+
+
+def collected(lake: Lake, table: str = "interactions") -> list[dict[str, Any]]:
+    """The rows of a table, once collect took what was spooled."""
+    collect_new(lake, CollectSettings())
+    return lake.read(table).collect().to_dicts()

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,12 +12,6 @@ import pytest
 from configs.settings import CollectSettings
 from storage.lake import Lake
 from tests.tasks.collect.logs import books, log, rows, settings, write
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
 
 CHILDREN = """
 import os, sys

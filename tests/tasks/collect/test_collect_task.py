@@ -2,21 +2,14 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
 
-from storage.lake import Lake
 from storage.snapshot import digest
 from tasks.collect.task import collect
 from tasks.records.files import SourceError
 from tests.tasks.collect.logs import books, log, rows, settings, write
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
 
 
 def test_a_log_becomes_rows_and_nothing_new_is_nothing(lake, tmp_path):

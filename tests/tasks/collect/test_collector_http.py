@@ -12,51 +12,24 @@ from random import Random
 import httpx
 import pytest
 from google.rpc.status_pb2 import Status
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from configs.settings import CollectorSettings, CollectSettings
 from storage.lake import Lake
-from storage.snapshot import digest
 from tasks.collect.http.serve import CollectorError, serve
 from tasks.collect.http.spool import LOOK_SECONDS
-from tasks.collect.run import collect_new
-from tests.tasks.collect.collectors import Forks
-from tests.tasks.collect.samples import SAMPLES, SPAN
+from tests.tasks.collect.collectors import MAX_REQUEST_BYTES, collected
+from tests.tasks.collect.samples import SAMPLES
 from tests.tasks.collect.test_collect_fuzz import changed, mutated
 
 LOG = SAMPLES["openai_log"][0]
 THUMB = {"target_id": "chatcmpl-1", "kind": "thumb", "value": 1, "timestamp": "2026-04-20T10:00:00Z"}
-LIMIT = 20_000
 JSON = {"content-type": "application/json"}
 PROTOBUF = {"content-type": "application/x-protobuf"}
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
-def sender(forks: Forks, lake: Lake) -> Iterator[httpx.Client]:
-    with forks.collector(lake, {"max_request_bytes": LIMIT}) as address, httpx.Client(base_url=address) as client:
-        yield client
 
 
 def spooled(lake: Lake) -> list[dict]:
     files = sorted(Path(lake.path() + ".spool").glob("*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
-
-
-def collected(lake: Lake, table: str = "interactions") -> list[dict]:
-    collect_new(lake, CollectSettings())
-    return lake.read(table).collect().to_dicts()
 
 
 def test_a_record_a_list_and_lines_are_taken_as_they_came(sender, lake):
@@ -112,9 +85,9 @@ def test_nothing_usable_is_422_and_feedback_takes_feedback_only(sender, lake):
         (b"{}", {"content-type": "text/plain"}, 415, "application/json"),
         (b"{}", {"content-type": "application/json", "content-encoding": "br"}, 415, "gzip"),
         (b"no gzip", {"content-type": "application/json", "content-encoding": "gzip"}, 400, "no whole gzip"),
-        (b" " * (LIMIT + 1), {"content-type": "application/json"}, 413, "20,000 bytes"),
+        (b" " * (MAX_REQUEST_BYTES + 1), {"content-type": "application/json"}, 413, "20,000 bytes"),
         (
-            gzip.compress(b" " * 50 * LIMIT),
+            gzip.compress(b" " * 50 * MAX_REQUEST_BYTES),
             {"content-type": "application/json", "content-encoding": "gzip"},
             413,
             "20,000 bytes",
@@ -185,61 +158,6 @@ def test_only_who_has_a_key_may_send(forks, lake, tmp_path):
     assert codes == [401, 401, 401, 401, 202, 202]
     assert (traces.status_code, traces.headers["www-authenticate"]) == (401, "Bearer")
     assert "Bearer KEY" in Status.FromString(traces.content).message
-
-
-@pytest.mark.parametrize("compression", [Compression.Gzip, Compression.NoCompression])
-def test_an_application_that_opentelemetry_instruments_only_points_its_exporter_here(sender, lake, compression):
-    provider = TracerProvider()
-    address = f"{sender.base_url}/v1/traces"
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(address, compression=compression)))
-    tracer = provider.get_tracer("app")
-    asked = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Where is the key?"}]}])
-    said = json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "Under the mat."}]}])
-    with tracer.start_as_current_span("GET /chat"), tracer.start_as_current_span("chat m") as span:
-        attributes = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": asked, "gen_ai.output.messages": said}
-        span.set_attributes({**attributes, "gen_ai.response.id": "r1", "user.id": "u1", "tags": ["a", "b"]})
-        span.add_event("gen_ai.evaluation.result", {"gen_ai.evaluation.score.value": 0.75})
-        place = f"{span.context.trace_id:032x}/{span.context.span_id:016x}"
-    assert provider.force_flush()
-    provider.shutdown()
-    (row,) = collected(lake)
-    assert [turn["content"] for turn in row["messages"]] == ["Where is the key?", "Under the mat."]
-    assert row["id"] == digest("http", "r1")
-    (rating,) = collected(lake, "feedback")
-    assert (rating["kind"], rating["value"], rating["target_id"]) == ("rating", 0.75, row["id"])
-    assert json.loads(row["metadata"])["also"] == [digest("http", place)]
-    assert 'records_total{outcome="ignored",route="traces"} 1.0' in sender.get("/metrics").text
-
-
-SILENT = {**SPAN, "spanId": "eee19b7ec3c1b175", "attributes": SPAN["attributes"][:2], "events": []}
-
-
-def test_traces_in_json_say_how_many_spans_were_rejected(sender, lake):
-    request = {"resourceSpans": [{"scopeSpans": [{"spans": [SPAN, SILENT, {"name": "GET /", "attributes": []}]}]}]}
-    answer = sender.post("/v1/traces", json=request)
-    assert answer.status_code == 200
-    partial = answer.json()["partialSuccess"]
-    assert partial["rejectedSpans"] == "1"
-    assert "does not capture content" in partial["errorMessage"]
-    request["resourceSpans"][0]["scopeSpans"][0]["spans"] = [SPAN]
-    assert sender.post("/v1/traces", json=request).json() == {}
-    assert len(collected(lake)) == 1
-    assert sender.post("/v1/traces", json={"resourceSpans": 3}).status_code == 400
-
-
-def test_traces_in_protobuf_are_answered_in_protobuf(sender):
-    request = ExportTraceServiceRequest()
-    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
-    span.attributes.add(key="gen_ai.operation.name").value.string_value = "chat"
-    answer = sender.post("/v1/traces", content=request.SerializeToString(), headers=PROTOBUF)
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-protobuf")
-    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
-    assert partial.rejected_spans == 1
-    assert "does not capture content" in partial.error_message
-    broken = sender.post("/v1/traces", content=b"\xff\xff", headers=PROTOBUF)
-    assert broken.status_code == 400
-    assert "protobuf" in Status.FromString(broken.content).message
-    assert sender.post("/v1/traces", content=b"", headers={"content-type": "text/plain"}).status_code == 415
 
 
 def test_a_full_spool_is_429_and_a_lost_one_503_and_both_say_when_to_come_again(forks, lake, tmp_path):

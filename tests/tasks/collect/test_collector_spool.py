@@ -26,11 +26,6 @@ from tests.tasks.collect.collectors import Forks, gone
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
-@pytest.fixture
 def folder(lake: Lake) -> Path:
     return Path(lake.path() + ".spool")
 

@@ -83,11 +83,6 @@ def collected(lake: Lake, path: object) -> pl.DataFrame:
     return lake.read("interactions").collect()
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_every_container_gives_the_same_rows(name, lake, tmp_path):
     file = tmp_path / name

@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from configs.settings import CollectSettings
 from flows.erase import erase, plan
 from storage.lake import Lake
@@ -23,11 +21,6 @@ def told(number: int, user: str) -> dict[str, Any]:
         "request": {"model": "m", "messages": [{"role": "user", "content": f"Question {number} of {user}"}]},
         "response": {"id": f"reply-{number}", "choices": [{"message": {"role": "assistant", "content": "Yes."}}]},
     }
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
 
 
 def spool(lake: Lake, name: str, *records: dict[str, Any], torn: str = "") -> Path:

@@ -49,11 +49,11 @@ def test_a_head_is_read_back_as_it_was(tmp_path):
 
 
 def test_the_newest_head_is_found_beside_models_that_score(tmp_path):
-    """The stage `reward` trains models; heads were once registered as those are, without a mixture."""
+    """The stage `reward` trains models."""
     lake = Lake(str(tmp_path))
     assert newest_reward_head(lake) is None
     found = []
-    for name, kind, mixture in (("old", "reward", None), ("new", "head", None), ("model", "reward", "mixture")):
+    for name, kind, mixture in (("old", "head", None), ("new", "head", None), ("model", "reward", "mixture")):
         folder = lake.folder("models", name)
         if mixture is None:
             RewardHead(WEIGHTS, 0.25, FEATURES.mean(0), FEATURES.std(0)).save(folder)
