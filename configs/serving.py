@@ -69,6 +69,13 @@ class ServeSettings(Section):
     )
     max_model_len: int = Field(default=4096, ge=128, description="Tokens of prompt and answer that vLLM serves.")
     start_timeout: float = Field(default=900, gt=0, description="Seconds until a new champion must be served.")
+    min_agreement: float = Field(
+        default=0.98,
+        ge=0,
+        le=1,
+        description="Least share of tokens on which the served model and the one that was judged agree, where the "
+        "server tells (vLLM does). One that is surely below it is rolled back.",
+    )
     swap: Literal["beside", "instead"] = Field(
         default="instead",
         description="beside: the new server passes its smoke prompts before the old one goes, which takes the memory "

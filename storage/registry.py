@@ -66,6 +66,15 @@ def register(lake: Lake, model: Model, *, batch: str) -> None:
     publish(lake, "models", rows, step=f"register-{model.id}", batch=batch, key=digest(model.id))
 
 
+def attach(lake: Lake, model: Model, name: str, text: str) -> None:
+    """Put a small file beside a model's weights; files of a model that is not the lake's own are left as they are."""
+    if (inside := _relative(lake, model.path)) != model.path:
+        part = Path(model.path) / f"{name}.part"
+        part.write_text(text)
+        part.replace(part.with_name(name))
+        lake.save(f"{inside}/{name}")
+
+
 def find(lake: Lake, model_id: str) -> Model | None:
     """The model of that id, or None."""
     rows = lake.read("models").filter(pl.col("id") == model_id).collect()

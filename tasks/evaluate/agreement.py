@@ -5,20 +5,17 @@ trained. So the same answers are put through both, and the share of equal choice
 """
 
 import gc
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 from peft import PeftModel
 
 from storage.progress import progress
 from tasks.evaluate.score import encoded, score_rows
-from tasks.lm.likelihood import logits
+from tasks.lm.choices import choices
 from tasks.lm.load import LanguageModel, load
-from tasks.lm.template import Encoded
 
 METRIC = "merge_agreement"
 ITEMS = 32
@@ -39,7 +36,7 @@ def agreement(merged: Path, parent: Path, items: pl.DataFrame, max_tokens: int) 
     """
     taken = items.head(ITEMS)
     one, other = _merged_choices(merged, taken, max_tokens), _adapter_choices(merged, parent, taken, max_tokens)
-    tokens = np.array([len(choices) for choices in one])
+    tokens = np.array([len(chosen) for chosen in one])
     equal = np.array([np.mean(left == right) if len(left) else 0.0 for left, right in zip(one, other, strict=True)])
     return score_rows(METRIC, taken["item"], equal, tokens).filter(pl.col("weight") > 0)
 
@@ -58,16 +55,4 @@ def _adapter_choices(merged: Path, parent: Path, items: pl.DataFrame, max_tokens
 
 def _choices(lm: LanguageModel, items: pl.DataFrame, max_tokens: int, label: str) -> list[NDArray[np.int64]]:
     rows = [encoded(lm, messages, max_tokens) for messages in items["messages"].to_list()]
-    with torch.inference_mode():
-        return [_likeliest(lm, row) for row in progress(rows, len(rows), f"evaluate: tokens of the {label} model")]
-
-
-def _likeliest(lm: LanguageModel, row: Encoded) -> NDArray[np.int64]:
-    """The token that the model would choose at each place of the answer, given the true ones before it."""
-    places: Sequence[int] = [at - 1 for at, wanted in enumerate(row.answer) if wanted and at > 0]
-    if not places:
-        return np.empty(0, dtype=np.int64)
-    ids = torch.tensor([row.input_ids], device=lm.device)
-    hidden = lm.model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0, places]
-    chosen: NDArray[np.int64] = logits(lm.model, hidden).argmax(-1).cpu().numpy()
-    return chosen
+    return [choices(lm, row) for row in progress(rows, len(rows), f"evaluate: tokens of the {label} model")]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from configs.mistake import Mistake
 from configs.settings import SmokePrompt
@@ -41,7 +40,7 @@ def approve(lake: Lake, model: str, who: str, reason: str, prompts: Sequence[Smo
     current = verdicts.champion(lake)
     if current == model:
         raise PromotionError(f"{model} is the champion already.")
-    if faults := smoke.in_process(Path(found.path), prompts):
+    if faults := smoke.in_process(lake, found, prompts):
         raise PromotionError(f"{model} was not promoted. {' '.join(faults)}")
     batch, waited = verdicts.waiting(lake).get(model, (_batch(), None))
     if waited is not None:

@@ -109,7 +109,7 @@ def _served(
         try:
             if model in served(url, key):
                 there = True
-                faults = smoke.over_http(url, model, key, folder, prompts, settings.start_timeout)
+                faults = smoke.over_http(url, model, key, folder, prompts, settings)
                 if not faults:
                     log.info("promote: %s is served at %s", model, url)
                     rollouts.record(lake, decision_id, model, rollouts.SERVED, ok=True, said=url)

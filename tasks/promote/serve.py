@@ -143,8 +143,8 @@ class Keeper:
                 self.close()
             new = self._load(model, folder)
             with new.stack as started:
-                url, key, limit = new.server.url, new.server.key, self.settings.start_timeout
-                faults = smoke.over_http(url, model, key, folder, self.prompts, limit)
+                url, key = new.server.url, new.server.key
+                faults = smoke.over_http(url, model, key, folder, self.prompts, self.settings)
                 if not faults:
                     new.stack = started.pop_all()
         except Mistake as error:

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import httpx
 
-from configs.settings import SmokePrompt
+from configs.settings import ServeSettings, SmokePrompt
+from storage import registry
+from storage.lake import Lake
+from storage.registry import Model
 from tasks.inference.engine import EngineError
 from tasks.inference.template import template_fault
 from tasks.lm.bearer import bearer
+from tasks.promote import served
 
 MOST_TOKENS = 128
 SHOWN = 60  # characters of a prompt in a sentence
@@ -22,25 +26,31 @@ def failures(prompts: Sequence[SmokePrompt], answers: Sequence[str]) -> list[str
     return [f'The answer to the smoke prompt "{prompt.prompt[:SHOWN]}" {fault}.' for prompt, fault in found if fault]
 
 
-def in_process(folder: Path, prompts: Sequence[SmokePrompt]) -> list[str]:
-    """What is wrong with the answers of the model in a folder; greedy, so that they are the same every time."""
+def in_process(lake: Lake, model: Model, prompts: Sequence[SmokePrompt]) -> list[str]:
+    """What is wrong with a model's answers; greedy, so that they are the same every time.
+
+    What it would choose in them is noted beside its weights, for `over_http` to compare.
+    """
     from tasks.lm.generate import generate  # torch: not for who only asks a server
     from tasks.lm.load import load
 
     if not prompts:
         return []
-    lm = load(folder)
+    lm = load(Path(model.path))
     asked = [[{"role": "user", "content": prompt.prompt}] for prompt in prompts]
     answers = generate(lm, asked, max_new_tokens=MOST_TOKENS, temperature=0, top_p=1, seed=0, label="promote: smoke")
+    said = [[*one, {"role": "assistant", "content": answer.text}] for one, answer in zip(asked, answers, strict=True)]
+    registry.attach(lake, model, served.FILE, served.noted(lm, [one for one in said if one[-1]["content"]]))
     del lm
     gc.collect()
     return failures(prompts, [answer.text for answer in answers])
 
 
 def over_http(
-    url: str, model: str, key: str | None, folder: Path, prompts: Sequence[SmokePrompt], timeout: float
+    url: str, model: str, key: str | None, folder: Path, prompts: Sequence[SmokePrompt], settings: ServeSettings
 ) -> list[str]:
-    """What is wrong with a model behind an OpenAI-compatible API: its answers, and how conversations are written there.
+    """What is wrong with a model behind an OpenAI-compatible API: its answers, how conversations are written there, and
+    the tokens that it would choose.
 
     Args:
         url: ends in /v1.
@@ -48,18 +58,19 @@ def over_http(
         key: sent as a bearer token.
         folder: of the model, with the tokenizer that it was trained with.
         prompts: what to ask.
-        timeout: seconds that one answer may take.
+        settings: how long one answer may take, and how many tokens must be those that it chose in the run.
 
     Raises:
         EngineError: it gives no answers.
     """
     try:
-        with httpx.Client(timeout=timeout, headers=bearer(key)) as client:
+        with httpx.Client(timeout=settings.start_timeout, headers=bearer(key)) as client:
             faults = failures(prompts, [_asked(client, url, model, prompt.prompt) for prompt in prompts])
-        fault = template_fault(url, model, key, folder)
+            other_tokens = served.disagreement(client, url, model, folder, settings.min_agreement)
+        other_template = template_fault(url, model, key, folder)
     except httpx.HTTPError as error:
         raise EngineError(f"{url} gives no answers ({type(error).__name__}: {error}).") from error
-    return [*faults, fault] if fault else faults
+    return [*faults, *(fault for fault in (other_template, other_tokens) if fault)]
 
 
 def _asked(client: httpx.Client, url: str, model: str, prompt: str) -> str:

@@ -3,7 +3,6 @@
 import json
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 from prefect import task
@@ -67,7 +66,7 @@ def promote(
         doubts=doubts(lake, evaluation.batch, trusted, settings.max_unusual, select),
     )
     if verdict == "promote" and not _promoted(lake, contest, evaluation.batch):
-        verdict, reasons = _checked(challenger, settings, reasons)
+        verdict, reasons = _checked(lake, challenger, settings, reasons)
     notes = [f"Sure means {confidence:.1%} here: challenger number {failures + 1} against this champion."]
     if agreed is not None:
         notes.append(f"The merged model and its adapter choose the same token in {agreed:.1%} of cases.")
@@ -90,9 +89,9 @@ def _promoted(lake: Lake, contest: Contest, batch: str) -> bool:
     return bool(promotions(lake).filter(batch=batch, model=contest.challenger, verdict="promote").height)
 
 
-def _checked(challenger: Model, settings: PromoteSettings, reasons: list[str]) -> tuple[str, list[str]]:
+def _checked(lake: Lake, challenger: Model, settings: PromoteSettings, reasons: list[str]) -> tuple[str, list[str]]:
     """The verdict on a model that is proven better, once it was asked the smoke prompts."""
-    if faults := in_process(Path(challenger.path), settings.smoke):
+    if faults := in_process(lake, challenger, settings.smoke):
         return "reject", [*faults, *reasons]
     if settings.approval:
         return "wait", ["It is proven better and waits for a person to approve it.", *reasons]

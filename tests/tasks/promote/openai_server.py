@@ -2,7 +2,8 @@
 
 As a program: `openai_server.py FOLDER NAME --host=... --port=...`; like vLLM it wants VLLM_API_KEY as a bearer token.
 FOLDER/answer.txt is the answer; with FOLDER/broken it ends at once, with FOLDER/slow an answer takes that many seconds.
-What lies in FOLDER under the name of a call, such as tokenize, is all that it replies to that.
+What lies in FOLDER under the name of a call, such as tokenize, is all that it replies to that; FOLDER/likeliest are the
+tokens that it would choose in a text, from the second one on.
 """
 
 import json
@@ -31,6 +32,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         if (self.folder / "slow").exists():
             time.sleep(float((self.folder / "slow").read_text()))
+        if self.path == "/v1/completions" and (self.folder / "likeliest").exists():
+            chosen = json.loads((self.folder / "likeliest").read_text())
+            told = [None, *({"999999": {"rank": 7}, str(token): {"rank": 1}} for token in chosen)]
+            self._reply({"choices": [{"prompt_logprobs": told}]})
+            return
         own = self.folder / self.path.rpartition("/")[2]
         if own.is_file():
             self._reply(json.loads(own.read_text()))
