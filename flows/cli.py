@@ -179,7 +179,7 @@ def review_export(
     count: Annotated[int, typer.Option(help="Rows at most.", min=1)] = 100,
     format: Annotated[str | None, typer.Option(help="csv, jsonl, label-studio or argilla; else by the name.")] = None,
 ) -> None:
-    """Write the most uncertain rows of the training side, to be marked keep or drop."""
+    """Write the most uncertain rows of the training side, to be marked keep or drop, and rated from 1 to 5."""
     from flows.review import export_rows
 
     found = export_rows(existing(lake), file, count, format)
@@ -194,9 +194,13 @@ def review_import(
 ) -> None:
     """Take decisions: from the next mixture on they count for more than any score, and are labels to learn from."""
     from flows.review import import_decisions
+    from tasks.review.decide import ratings
 
     counts = import_decisions(existing(lake), file, reviewer)
     console.print(", ".join(f"[bold]{count:,}[/] {name.replace('_', ' ')}" for name, count in sorted(counts.items())))
+    if rated := ratings(existing(lake)):
+        told = ", ".join(f"{name} [bold]{mean:.1f}[/] of 5 ({count:,})" for name, (mean, count) in rated.items())
+        console.print(f"Answers rated so far: {told}")
 
 
 @app.command()

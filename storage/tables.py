@@ -193,6 +193,7 @@ TABLES: Mapping[str, Table] = {
             "decision": pl.String(),  # keep | drop
             "reviewer": pl.String(),
             "decided_at": TIME,
+            **dict.fromkeys(("relevance", "accuracy", "fluency", "completeness", "safety"), pl.Int64()),  # 1 to 5
         },
         about=("target_id",),
     ),

@@ -9,7 +9,7 @@ import polars as pl
 from storage.lake import Lake, LakeError
 from storage.publish import Books, conform, publish
 from storage.snapshot import digest
-from tasks.review.formats import Decision
+from tasks.review.formats import ASPECTS, Decision
 from tasks.review.rows import newest_batch
 from tasks.text.conversation import last_answer, prompt
 
@@ -37,12 +37,22 @@ def record(lake: Lake, decisions: Sequence[Decision], reviewer: str) -> Counter[
     if batch is None:
         raise LakeError(f"Nothing was curated in {lake.uri} yet, so there is nothing to review: `flywheel run` does.")
     given = pl.DataFrame(
-        [(one.id, one.decision, one.reviewer or reviewer, one.decided_at or datetime.now(UTC)) for one in decisions],
+        [
+            (
+                one.id,
+                one.decision,
+                one.reviewer or reviewer,
+                one.decided_at or datetime.now(UTC),
+                *map(one.ratings.get, ASPECTS),
+            )
+            for one in decisions
+        ],
         schema={
             "target_id": pl.String,
             "decision": pl.String,
             "reviewer": pl.String,
             "decided_at": pl.Datetime("us", "UTC"),
+            **dict.fromkeys(ASPECTS, pl.Int64),
         },
         orient="row",
     )
@@ -57,6 +67,12 @@ def record(lake: Lake, decisions: Sequence[Decision], reviewer: str) -> Counter[
     made = given.filter(pl.Series(outcome, dtype=pl.String).is_in(["keep", "drop"]))
     _publish(lake, batch, made, Books(len(decisions), dict(counts)))
     return counts
+
+
+def ratings(lake: Lake) -> dict[str, tuple[float, int]]:
+    """What people think of answers: of each aspect that somebody rated, the mean from 1 to 5 and how many rated it."""
+    rows = lake.read("reviews").select(ASPECTS).collect()
+    return {name: (float(known.mean()), len(known)) for name in ASPECTS if len(known := rows[name].drop_nulls())}  # type: ignore[arg-type]
 
 
 def _outcome(decision: str, split: str | None) -> str:

@@ -5,8 +5,8 @@ Sources: https://labelstud.io/guide/tasks and /guide/export; https://docs.argill
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,25 @@ from typing import Any
 import polars as pl
 
 from configs.mistake import Mistake
+from tasks.inference.judge import Quality
 
 DECISIONS = ("keep", "drop")
+ASPECTS = tuple(Quality.model_fields)
+"""What people may rate from 1 to 5 besides: the same as a judge that is a language model."""
+TO_FILL_IN = [pl.lit("").alias(name) for name in ("decision", *ASPECTS, "reviewer")]
 FORMULA = r"^[=+\-@\t\r]"
 """A cell that begins so is a formula to a spreadsheet: users' texts must not run there."""
-LABEL_STUDIO_VIEW = """<View>
+_RATINGS = "\n".join(
+    f'  <Header value="{name}, 1 to 5: {kind.description}"/><Rating name="{name}" toName="answer" maxRating="5"/>'
+    for name, kind in Quality.model_fields.items()
+)
+LABEL_STUDIO_VIEW = f"""<View>
   <Header value="What the user wrote"/><Text name="prompt" value="$prompt"/>
   <Header value="What the assistant answered"/><Text name="answer" value="$answer"/>
   <Choices name="decision" toName="answer" choice="single" showInLine="true">
     <Choice value="keep"/><Choice value="drop"/>
   </Choices>
+{_RATINGS}
 </View>
 """
 
@@ -34,12 +43,13 @@ class ReviewError(Mistake):
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody decided about a row; `decision` is empty where they have not yet."""
+    """What somebody decided about a row; `decision` is empty where they have not yet. `ratings` are of some ASPECTS."""
 
     id: str
     decision: str
     reviewer: str | None = None
     decided_at: datetime | None = None
+    ratings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write(rows: pl.DataFrame, file: Path, format: str) -> None:
@@ -58,7 +68,7 @@ def read(file: Path) -> list[Decision]:
     """The decisions of a file in any of FORMATS; which one it is, is seen from the file.
 
     Raises:
-        ReviewError: no such file, another format, or a decision other than keep and drop.
+        ReviewError: no such file, another format, a decision other than keep and drop, or a rating other than 1 to 5.
     """
     if not file.is_file():
         raise ReviewError(f"There is no file {file}; `flywheel review export` writes one to fill in.")
@@ -82,7 +92,14 @@ def _checked(decision: Decision, file: Path) -> Decision:
     plain = decision.decision.strip().lower()
     if plain and plain not in DECISIONS:
         raise ReviewError(f"{file}: the decision on {decision.id} is {plain!r}; write keep, drop, or nothing.")
-    return Decision(decision.id, plain, decision.reviewer, decision.decided_at)
+    ratings = {name: _stars(value, name, decision.id, file) for name, value in decision.ratings.items()}
+    return replace(decision, decision=plain, ratings=ratings)
+
+
+def _stars(value: Any, name: str, row: str, file: Path) -> int:
+    if str(value).strip() not in {"1", "2", "3", "4", "5"}:
+        raise ReviewError(f"{file}: {name} of {row} is {value!r}; write 1 to 5, or nothing.")
+    return int(value)
 
 
 def _write_csv(rows: pl.DataFrame, file: Path) -> None:
@@ -90,11 +107,11 @@ def _write_csv(rows: pl.DataFrame, file: Path) -> None:
         pl.when(pl.col(name).str.contains(FORMULA)).then(pl.lit("'") + pl.col(name)).otherwise(name).alias(name)
         for name in ("prompt", "answer")
     )
-    safe.with_columns(decision=pl.lit(""), reviewer=pl.lit("")).write_csv(file, include_bom=True)
+    safe.with_columns(TO_FILL_IN).write_csv(file, include_bom=True)
 
 
 def _write_jsonl(rows: pl.DataFrame, file: Path) -> None:
-    rows.with_columns(decision=pl.lit(""), reviewer=pl.lit("")).write_ndjson(file)
+    rows.with_columns(TO_FILL_IN).write_ndjson(file)
 
 
 def _write_label_studio(rows: pl.DataFrame, file: Path) -> None:
@@ -142,7 +159,8 @@ def _plain(row: Mapping[str, Any], file: Path) -> Decision:
     """A line of CSV or JSON lines, or of Label Studio's JSON-MIN."""
     if "id" not in row or "decision" not in row:
         raise ReviewError(f"{file}: every row needs id and decision; this one has {', '.join(map(str, row))}.")
-    return Decision(str(row["id"]), row["decision"] or "", row.get("reviewer") or None)
+    ratings = {name: row[name] for name in ASPECTS if row.get(name) not in {None, ""}}
+    return Decision(str(row["id"]), row["decision"] or "", row.get("reviewer") or None, ratings=ratings)
 
 
 def _from_label_studio(task: Mapping[str, Any]) -> Decision:
@@ -151,27 +169,29 @@ def _from_label_studio(task: Mapping[str, Any]) -> Decision:
     if not done:
         return Decision(str(task["data"]["id"]), "")
     last = max(done, key=lambda one: str(one.get("updated_at", "")))
-    chosen: Iterable[str] = (
-        choice
-        for result in last["result"]
-        if result["from_name"] == "decision"
-        for choice in result["value"]["choices"]
-    )
+    said = {result["from_name"]: result["value"] for result in last["result"]}
+    choices = said.get("decision", {}).get("choices", [])
+    ratings = {name: said[name]["rating"] for name in ASPECTS if name in said}
     who = last.get("completed_by")
     who = who.get("email") if isinstance(who, dict) else who
     name = f"label-studio:{who}" if who is not None else None
-    return Decision(str(task["data"]["id"]), next(iter(chosen), ""), name, _time(last.get("updated_at")))
+    return Decision(str(task["data"]["id"]), next(iter(choices), ""), name, _time(last.get("updated_at")), ratings)
 
 
 def _from_argilla(record: Mapping[str, Any]) -> Decision:
-    """The last response that was submitted."""
-    responses = [
-        one for one in record["responses"].get("decision", ()) if one.get("status", "submitted") == "submitted"
-    ]
-    if not responses:
+    """The last response that was submitted to each question."""
+    said = {
+        name: last
+        for name, given in record["responses"].items()
+        for last in [one for one in given if one.get("status", "submitted") == "submitted"][-1:]
+    }
+    if "decision" not in said:
         return Decision(str(record["id"]), "")
-    who = responses[-1].get("user_id")
-    return Decision(str(record["id"]), str(responses[-1]["value"]), f"argilla:{who}" if who else None)
+    who = said["decision"].get("user_id")
+    ratings = {name: said[name]["value"] for name in ASPECTS if name in said}
+    return Decision(
+        str(record["id"]), str(said["decision"]["value"]), f"argilla:{who}" if who else None, ratings=ratings
+    )
 
 
 def _time(text: str | None) -> datetime | None:

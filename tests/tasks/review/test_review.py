@@ -12,7 +12,8 @@ from configs.mistake import Mistake
 from flows.cli import app
 from flows.review import export_rows, import_decisions
 from storage.lake import Lake
-from tasks.review.formats import FORMATS, ReviewError, read
+from tasks.review.decide import ratings
+from tasks.review.formats import ASPECTS, FORMATS, ReviewError, read
 from tasks.review.rows import uncertain_rows
 from tests.rows import write
 
@@ -37,11 +38,14 @@ def lake(tmp_path: Path) -> Lake:
     return made
 
 
+RATED = {"relevance": 4, "safety": 5}
+
+
 def fill_csv(file: Path, decisions: dict[str, str]) -> None:
     with file.open(newline="", encoding="utf-8-sig") as lines:
         rows = list(csv.DictReader(lines))
     for row in rows:
-        row["decision"] = decisions.get(row["id"], "")
+        row |= {"decision": decisions.get(row["id"], "")} | (RATED if row["id"] in decisions else {})
     with file.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.DictWriter(lines, rows[0])
         writer.writeheader()
@@ -50,7 +54,8 @@ def fill_csv(file: Path, decisions: dict[str, str]) -> None:
 
 def fill_jsonl(file: Path, decisions: dict[str, str]) -> None:
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    file.write_text("\n".join(json.dumps(row | {"decision": decisions.get(row["id"], "")}) for row in rows))
+    said = {name: {"decision": decision, **RATED} for name, decision in decisions.items()}
+    file.write_text("\n".join(json.dumps(row | said.get(row["id"], {})) for row in rows))
 
 
 def fill_label_studio(file: Path, decisions: dict[str, str]) -> None:
@@ -58,6 +63,10 @@ def fill_label_studio(file: Path, decisions: dict[str, str]) -> None:
     for task in tasks:
         choice = decisions.get(task["data"]["id"])
         result = [{"from_name": "decision", "to_name": "answer", "type": "choices", "value": {"choices": [choice]}}]
+        result += [
+            {"from_name": name, "to_name": "answer", "type": "rating", "value": {"rating": stars}}
+            for name, stars in RATED.items()
+        ]
         done = {"completed_by": {"email": "a@example.org"}, "updated_at": "2026-01-02T03:04:05.123456Z"}
         skipped = {**done, "was_cancelled": True, "result": result, "updated_at": "2027-01-01T00:00:00Z"}
         task["annotations"] = [{**done, "result": result}, skipped] if choice else [skipped]
@@ -68,7 +77,10 @@ def fill_argilla(file: Path, decisions: dict[str, str]) -> None:
     records = json.loads(file.read_text())
     for record in records:
         if choice := decisions.get(record["id"]):
-            record["responses"] = {"decision": [{"value": choice, "user_id": "u1", "status": "submitted"}]}
+            said = {"decision": choice, **RATED}
+            record["responses"] = {
+                name: [{"value": value, "user_id": "u1", "status": "submitted"}] for name, value in said.items()
+            }
         record |= {"status": "pending", "_server_id": "s"}
     file.write_text(json.dumps(records))
 
@@ -101,6 +113,8 @@ def test_there_and_back_in_every_format(lake: Lake, tmp_path: Path, format: str)
     assert import_decisions(lake, file, "me") == {"keep": 1, "drop": 1, "undecided": 1}
     reviews = lake.read("reviews").sort("target_id").collect()
     assert reviews.select("target_id", "decision").rows() == [("sure", "drop"), ("unsure", "keep")]
+    assert reviews.select(ASPECTS).rows() == [(4, None, None, None, 5)] * 2
+    assert ratings(lake) == {"relevance": (4.0, 2), "safety": (5.0, 2)}
     who = {"label-studio": "label-studio:a@example.org", "argilla": "argilla:u1"}.get(format, "me")
     assert set(reviews["reviewer"]) == {who}
     labels = {row["target_id"]: row for row in lake.read("preferences").collect().iter_rows(named=True)}
@@ -141,6 +155,7 @@ def test_the_same_file_twice_is_the_same_and_a_second_thought_replaces_the_first
     ("name", "text", "words"),
     [
         ("a.csv", "id,decision\nfair,maybe\n", "the decision on fair is 'maybe'; write keep, drop, or nothing"),
+        ("a.csv", "id,decision,safety\nfair,keep,6\n", "safety of fair is '6'; write 1 to 5, or nothing"),
         ("a.csv", "name,verdict\nfair,keep\n", "every row needs id and decision; this one has name, verdict"),
         ("a.json", "[1, 2]", "no export of Label Studio or Argilla"),
         ("a.jsonl", "{", "give the file that `flywheel review export` wrote"),
