@@ -97,7 +97,8 @@ class Settings(Section):
     )
     engine: Literal["local", "ray"] = Field(
         default="local",
-        description="Where deduplication and scrubbing run: on this machine, or on the Ray cluster of RAY_ADDRESS.",
+        description="Where deduplication, scrubbing and scoring run: on this machine, or on the Ray cluster of "
+        "RAY_ADDRESS.",
     )
     collect: CollectSettings = CollectSettings()
     dedupe: DedupeSettings = DedupeSettings()

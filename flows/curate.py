@@ -85,4 +85,4 @@ def curate_rows(lake: Lake, rows: Snapshot, base: Model, settings: Settings) -> 
     duplicates = [raw, again]
     sides = split(lake, clean, duplicates, settings.split, settings.seed)
     preferences = prefer(lake, clean, sides) if rows.table == "interactions" else None
-    return score(lake, clean, duplicates, sides, preferences, settings.score, base.path, settings.seed)
+    return score(lake, clean, duplicates, sides, preferences, settings.score, base.path, settings.seed, settings.engine)

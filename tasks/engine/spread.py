@@ -17,7 +17,9 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def spread(work: Callable[[A], B], items: Iterable[A], *, engine: str, threads: int = 0) -> Iterator[B]:
+def spread(
+    work: Callable[[A], B], items: Iterable[A], *, engine: str, threads: int = 0, gpu: bool = False
+) -> Iterator[B]:
     """What `work` makes of each item, in the order of the items, so that the engine changes no result.
 
     Args:
@@ -25,14 +27,15 @@ def spread(work: Callable[[A], B], items: Iterable[A], *, engine: str, threads: 
         items: taken as they are needed, or for Ray all at once into its object store, which spills to disk.
         engine: "local" or "ray".
         threads: how many items this machine works on at a time; 0 for one per core. Ray decides by itself.
+        gpu: whether each item wants a GPU of its own, where Ray's cluster has some.
 
     Raises:
         Mistake: Ray is not installed, or its cluster does not answer.
     """
-    return ENGINES[engine](work, items, threads)
+    return ENGINES[engine](work, items, threads, gpu)
 
 
-def _local(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> Iterator[Any]:
+def _local(work: Callable[[Any], Any], items: Iterable[Any], threads: int, _gpu: bool) -> Iterator[Any]:
     """On threads; no more than two items a thread are under way."""
     threads = threads or os.cpu_count() or 1
     waiting: deque[Future[Any]] = deque()
@@ -45,7 +48,7 @@ def _local(work: Callable[[Any], Any], items: Iterable[Any], threads: int) -> It
             yield waiting.popleft().result()
 
 
-def _on_ray(work: Callable[[Any], Any], items: Iterable[Any], _: int) -> Iterator[Any]:
+def _on_ray(work: Callable[[Any], Any], items: Iterable[Any], _threads: int, gpu: bool) -> Iterator[Any]:
     """Through Ray Data: an item is a block; what a lost node had is made again on another."""
     ray = _connected()
     data = ray.data.DataContext.get_current()
@@ -58,7 +61,8 @@ def _on_ray(work: Callable[[Any], Any], items: Iterable[Any], _: int) -> Iterato
     blocks = [ray.put(_packed(item)) for item in items]
     if not blocks:
         return
-    made = ray.data.from_arrow_refs(blocks).map_batches(block, batch_size=None, batch_format="pyarrow")
+    gpus = 1 if gpu and ray.cluster_resources().get("GPU") else None
+    made = ray.data.from_arrow_refs(blocks).map_batches(block, batch_size=None, batch_format="pyarrow", num_gpus=gpus)
     for table in made.iter_batches(batch_size=None, batch_format="pyarrow"):
         yield from map(pickle.loads, table["item"].to_pylist())
 
@@ -97,7 +101,7 @@ def _answers(address: str | None) -> None:
         raise Mistake(f"No Ray cluster answers at {address} (RAY_ADDRESS): start it, or unset it.") from error
 
 
-ENGINES: Mapping[str, Callable[[Callable[[Any], Any], Iterable[Any], int], Iterator[Any]]] = {
+ENGINES: Mapping[str, Callable[[Callable[[Any], Any], Iterable[Any], int, bool], Iterator[Any]]] = {
     "local": _local,
     "ray": _on_ray,
 }

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 
 import polars as pl
 
@@ -11,9 +10,10 @@ from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.snapshot import digest
 from tasks.lm.classify import load_classifier, probabilities
-from tasks.lm.load import LanguageModel, load, model_identity, resolve, without_weights
+from tasks.lm.load import load, model_identity, resolve, without_weights
 from tasks.lm.rewarding import rewarder
 from tasks.score.by_model import score_by_model
+from tasks.score.place import Place
 from tasks.score.resume import in_parts
 from tasks.score.reuse import reuse
 from tasks.score.reward import reward_head
@@ -24,26 +24,26 @@ DEPENDS_ON = {"perplexity", "ifd", "reward", "max_tokens", "endpoint", "endpoint
 
 
 def model_scores(
-    lake: Lake, rows: pl.DataFrame, folder: Path, batch: str, settings: ScoreSettings, model: str, seed: int
+    lake: Lake, rows: pl.DataFrame, place: Place, batch: str, settings: ScoreSettings, model: str, seed: int
 ) -> list[pl.DataFrame]:
     """The models' scores of `rows`, one frame a model; none when there is nothing to calculate.
 
     Args:
         lake: where the feedback is that a reward head learns from, and what was scored before.
         rows: `id`, `messages`.
-        folder: where finished parts of long work are kept.
+        place: where they are calculated.
         batch: whose rows these are.
         settings: which scores.
         model: of perplexity and reward.
         seed: of the reward head.
     """
     known = lake.read("curated", batch=batch, step="score").collect()
-    found = [_likelihood(lake, rows, known, folder, batch, settings, model, seed)]
+    found = [_likelihood(lake, rows, known, place, batch, settings, model, seed)]
     if settings.toxicity_model:
-        found.append(_toxicity(rows, known, folder, settings))
+        found.append(_toxicity(rows, known, place, settings))
     if settings.reward_model:
         found = [None if scores is None else scores.drop("reward", strict=False) for scores in found]
-        found.append(_reward(rows, known, folder, settings))
+        found.append(_reward(rows, known, place, settings))
     return [scores for scores in found if scores is not None]
 
 
@@ -51,56 +51,53 @@ def _likelihood(
     lake: Lake,
     rows: pl.DataFrame,
     known: pl.DataFrame,
-    folder: Path,
+    place: Place,
     batch: str,
     settings: ScoreSettings,
     model: str,
     seed: int,
 ) -> pl.DataFrame | None:
-    @cache
-    def open_model() -> LanguageModel:
-        return load(model)
-
+    open_model = cache(partial(load, model))
     own = settings.reward and settings.reward_model is None
     head = reward_head(lake, batch, model, open_model, settings, seed) if own else None
     if head is None and not settings.perplexity:
         return None
 
+    remote = settings.endpoint is not None and head is None
+    opened = place.opener(without_weights if remote else load, model) if remote or place.engine == "ray" else open_model
+
     def score_part(part: pl.DataFrame, label: str) -> pl.DataFrame:
-        remote = settings.endpoint is not None and head is None
-        return score_by_model(
-            without_weights(model) if remote else open_model(), part["messages"].to_list(), settings, head, label
-        )
+        return score_by_model(opened(), part["messages"].to_list(), settings, head, label)
 
     weights = b"" if head is None else head.weights.tobytes()
     identity = digest(model_identity(resolve(model)), settings.model_dump_json(include=DEPENDS_ON), weights)
     keyed = rows.select("id", "messages", key=_keys(identity, rows))
     before = known.select(*LIKELIHOOD, key="scored_by").drop_nulls("key")
-    found = reuse(keyed, before, lambda some: in_parts(some.drop("key"), folder, identity, score_part))
+    found = reuse(keyed, before, lambda some: in_parts(some.drop("key"), place, identity, score_part))
     return found.with_columns(scored_by=keyed["key"])
 
 
-def _toxicity(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: ScoreSettings) -> pl.DataFrame:
+def _toxicity(rows: pl.DataFrame, known: pl.DataFrame, place: Place, settings: ScoreSettings) -> pl.DataFrame:
     name = str(settings.toxicity_model)
-    open_classifier = cache(lambda: load_classifier(name))
+    opened = place.opener(load_classifier, name)
 
     def judge(part: pl.DataFrame, _label: str) -> pl.DataFrame:
         texts = part.select(dialogue())["messages"].to_list()
         found = probabilities(
-            open_classifier(), texts, "toxic", max_tokens=settings.max_tokens, token_budget=settings.token_budget
+            opened(), texts, "toxic", max_tokens=settings.max_tokens, token_budget=settings.token_budget
         )
         return pl.DataFrame({"toxicity": found}).fill_nan(None)
 
-    return _once(rows, known, folder, ("toxicity", "judged_by"), _identity(name, settings), judge)
+    return _once(rows, known, place, ("toxicity", "judged_by"), _identity(name, settings), judge)
 
 
-def _reward(rows: pl.DataFrame, known: pl.DataFrame, folder: Path, settings: ScoreSettings) -> pl.DataFrame:
-    give = rewarder(settings)
+def _reward(rows: pl.DataFrame, known: pl.DataFrame, place: Place, settings: ScoreSettings) -> pl.DataFrame:
+    give = rewarder(settings, place.opener(load_classifier, str(settings.reward_model)))
 
     def judge(part: pl.DataFrame, _label: str) -> pl.DataFrame:
         return pl.DataFrame({"reward": give(part["messages"].to_list())}).fill_nan(None)
 
-    return _once(rows, known, folder, ("reward", "rewarded_by"), _identity(str(settings.reward_model), settings), judge)
+    return _once(rows, known, place, ("reward", "rewarded_by"), _identity(str(settings.reward_model), settings), judge)
 
 
 def _identity(name: str, settings: ScoreSettings) -> str:
@@ -110,7 +107,7 @@ def _identity(name: str, settings: ScoreSettings) -> str:
 def _once(
     rows: pl.DataFrame,
     known: pl.DataFrame,
-    folder: Path,
+    place: Place,
     columns: tuple[str, str],
     identity: str,
     judge: Callable[[pl.DataFrame, str], pl.DataFrame],
@@ -119,7 +116,7 @@ def _once(
     score, key = columns
     keyed = rows.select("id", "messages", key=_keys(identity, rows))
     before = known.select(score, key=key).drop_nulls("key")
-    found = reuse(keyed, before, lambda some: in_parts(some.drop("key"), folder, identity, judge))
+    found = reuse(keyed, before, lambda some: in_parts(some.drop("key"), place, identity, judge))
     return found.with_columns(keyed["key"].alias(key))
 
 

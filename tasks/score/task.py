@@ -13,6 +13,7 @@ from storage.snapshot import Snapshot
 from tasks.score.domains import with_domains
 from tasks.score.embeddings import embeddings
 from tasks.score.models import model_scores
+from tasks.score.place import Place
 from tasks.text import signals
 from tasks.text.conversation import last_answer, whole_text
 from tasks.text.sealed import sealed_rows
@@ -28,10 +29,11 @@ def score(
     settings: ScoreSettings,
     model: str,
     seed: int,
+    engine: str = "local",
 ) -> Snapshot:
     """Say what each unique row is worth; nothing is left out for low quality."""
 
-    folder = lake.folder("work", f"score-{scrubbed.batch}")
+    place = Place(lake.folder("work", f"score-{scrubbed.batch}"), engine)
 
     def work() -> StepOutput:
         rows, repeats = unique_rows(lake, scrubbed)
@@ -42,7 +44,7 @@ def score(
             symbol_share=signals.symbol_share(text),
             refusal=signals.refusal(answer),
         )
-        by_models = model_scores(lake, rows, folder, scrubbed.batch, settings, model, seed) if rows.height else []
+        by_models = model_scores(lake, rows, place, scrubbed.batch, settings, model, seed) if rows.height else []
         scored = pl.concat([scored, *by_models], how="horizontal")
         sides = {"sealed": sealed_rows(rows, lake.secret())}
         if settings.embedding_model is not None:
@@ -62,7 +64,7 @@ def score(
         work=work,
         extra=[model, str(seed)],
     )
-    shutil.rmtree(folder)
+    shutil.rmtree(place.folder)
     return snapshot
 
 

@@ -32,6 +32,7 @@ class Size:
         train: settings of the SFT stage.
         select: the rules of mixing.
         shares: of generated rows, of trained tokens.
+        nights: what happens in each.
     """
 
     rows: int
@@ -39,20 +40,34 @@ class Size:
     train: Mapping[str, Any]
     select: Mapping[str, Any]
     shares: Sequence[float]
+    nights: Sequence[str]
 
 
 HELPS = {"thresholds": [{"score": "ifd", "most": 1.0}]}  # the question must help to tell the answer
-FULL = Size(200, 120, {"max_steps": 30, "max_length": 256, "learning_rate": 3e-4}, HELPS, (0.0, 0.25, 0.5))
-QUICK = Size(96, 80, {"max_steps": 8, "max_length": 768, "learning_rate": 3e-3}, {}, ())  # a model of noise: no help
-NIGHTS: Sequence[tuple[str, Callable[[Sequence[Pair]], list[Pair]] | None]] = (
-    ("good", list),
-    ("good", list),
-    ("good", list),
-    ("answers shuffled", shuffled),
-    ("10% shuffled", lambda night: shuffled(night, 0.1)),
-    ("all refusals", refused),
-    ("wrong language", in_chinese),
-    ("no news", None),
+NO_NEWS = "no news"
+TAMPER: Mapping[str, Callable[[Sequence[Pair]], list[Pair]]] = {
+    "good": list,
+    "answers shuffled": shuffled,
+    "10% shuffled": lambda night: shuffled(night, 0.1),
+    "all refusals": refused,
+    "wrong language": in_chinese,
+}
+"""What becomes of a night's questions and answers before they are logged, by the kind of the night."""
+FULL = Size(
+    200,
+    120,
+    {"max_steps": 30, "max_length": 256, "learning_rate": 3e-4},
+    HELPS,
+    (0.0, 0.25, 0.5),
+    ["good", "good", *TAMPER, NO_NEWS],
+)
+QUICK = Size(
+    96,
+    80,
+    {"max_steps": 8, "max_length": 768, "learning_rate": 3e-3},
+    {},  # a model of noise: no question helps it
+    (),
+    ["good", "good", "answers shuffled", "all refusals", NO_NEWS],
 )
 
 
@@ -76,9 +91,9 @@ def run(*, quick: bool) -> dict[str, Any]:
         pairs = questions(settings.seed)
         log_general(folder, size.general)
         nights, shares = [], []
-        for number, (kind, tamper) in enumerate(NIGHTS):
-            if tamper is not None:
-                log_night(folder, number, tamper(pairs[number * size.rows : (number + 1) * size.rows]))
+        for number, kind in enumerate(size.nights):
+            if kind != NO_NEWS:
+                log_night(folder, number, TAMPER[kind](pairs[number * size.rows : (number + 1) * size.rows]))
             if number == 0 and size.shares:
                 shares = with_generated(settings, size.shares, size.rows)
             nights.append(turn(settings, kind))

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polars.testing import assert_frame_equal
 
 from configs.mistake import Mistake
-from configs.settings import DedupeSettings, ScrubSettings
+from configs.settings import DedupeSettings, ScoreSettings, ScrubSettings
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 from tasks.dedupe.task import dedupe
 from tasks.engine.spread import spread
+from tasks.score import resume
+from tasks.score.task import score
 from tasks.scrub.task import scrub
 from tests.rows import write
 
 ITEMS = 24
+MADE = ("duplicates", "signatures", "scrubbed", "curated")
 
 
 def asked(lake: Lake, texts: list[str]) -> Snapshot:
@@ -89,9 +93,11 @@ def test_a_node_that_dies_costs_time_but_no_result(cluster: Any) -> None:
 
 @pytest.mark.slow
 def test_ray_curates_the_rows_that_this_machine_curates(
-    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLYWHEEL_SECRET", "the same for both")
+    monkeypatch.setattr(resume, "PART", 300)
+    scoring = ScoreSettings(reward=False, max_tokens=64)
     texts = [f"what is the capital of country number {number % 700}?" for number in range(1000)]
     texts += [
         f"I am Anna Miller, mail anna{number}@example.org or call 415 555 0{number}" for number in range(100, 130)
@@ -102,8 +108,10 @@ def test_ray_curates_the_rows_that_this_machine_curates(
         lake = Lake(str(tmp_path / engine))
         rows = asked(lake, texts)
         duplicates = dedupe.fn(lake, rows, DedupeSettings(), engine)
-        scrub.fn(lake, rows, duplicates, ScrubSettings(), engine)
-        found.append([lake.read(name).sort("id").collect() for name in ("duplicates", "signatures", "scrubbed")])
+        clean = scrub.fn(lake, rows, duplicates, ScrubSettings(), engine)
+        sides = write(lake, "splits", "0001-day", [{"id": f"{number:05d}", "split": "train"} for number in range(1330)])
+        score.fn(lake, clean, [duplicates], sides, None, scoring, str(tiny_model), 3, engine)
+        found.append([lake.read(name).sort("id").collect() for name in MADE])
     for here, there in zip(*found, strict=True):
         assert here.height
-        assert here.equals(there)
+        assert_frame_equal(here, there, rel_tol=1e-5)  # of floating-point numbers: one thread adds in another order
