@@ -47,8 +47,8 @@ HELPS = {"thresholds": [{"score": "ifd", "most": 1.0}]}  # the question must hel
 NO_NEWS = "no news"
 TAMPER: Mapping[str, Callable[[Sequence[Pair]], list[Pair]]] = {
     "good": list,
+    "10% shuffled": lambda night: shuffled(night, 0.1),  # first: what is doubtful stays so in all nights after it
     "answers shuffled": shuffled,
-    "10% shuffled": lambda night: shuffled(night, 0.1),
     "all refusals": refused,
     "wrong language": in_chinese,
 }
