@@ -141,10 +141,10 @@ def settings_in(folder: Path, model: str, train: Mapping[str, Any], select: Mapp
         },
         "split": {"holdout_share": 0.25},
         "score": {"max_tokens": 256, "ifd": True},
-        "mix": {"select": select},
+        "mix": {"select": select, "sources": sources(0.0)},
         "synthesize": {"enabled": False},
         "train": {"cpt": {"enabled": False}, "sft": train, "dpo": {"enabled": False}},
-        "evaluate": {"samples": 24, "max_new_tokens": 32, "max_tokens": 256},
+        "evaluate": {"samples": 16, "max_new_tokens": 32, "max_tokens": 256, "max_items": 60},
     }
     for name in FOLDERS:
         (folder / name).mkdir()

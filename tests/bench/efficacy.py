@@ -8,7 +8,7 @@ the first night again with shares of rows that the model generated itself.
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Size:
         general: general conversations, all on the first night.
         train: settings of the SFT stage.
         select: the rules of mixing.
-        shares: of generated rows, of trained tokens.
+        shares: of generated rows, of trained tokens; without any, that is the first night.
         nights: what happens in each.
     """
 
@@ -54,11 +54,11 @@ TAMPER: Mapping[str, Callable[[Sequence[Pair]], list[Pair]]] = {
 }
 """What becomes of a night's questions and answers before they are logged, by the kind of the night."""
 FULL = Size(
-    200,
-    120,
-    {"max_steps": 30, "max_length": 256, "learning_rate": 3e-4},
+    100,
+    60,
+    {"max_steps": 30, "per_device_train_batch_size": 2, "max_length": 256, "learning_rate": 3e-4},
     HELPS,
-    (0.0, 0.25, 0.5),
+    (0.25, 0.5),
     ["good", "good", *TAMPER, NO_NEWS],
 )
 QUICK = Size(
@@ -98,6 +98,8 @@ def run(*, quick: bool) -> dict[str, Any]:
                 shares = with_generated(settings, size.shares, size.rows)
             nights.append(turn(settings, kind))
             _say(number, nights[-1])
+    if shares:
+        shares.insert(0, replace(nights[0], kind="0%"))
     _show("Night by night", "night", nights)
     if shares:
         _show("The first night with generated rows", "share", shares)
