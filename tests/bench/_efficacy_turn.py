@@ -94,7 +94,7 @@ def with_generated(settings: Settings, shares: Sequence[float], rows: int) -> li
         lake = f"{generating.lake}-{round(100 * share)}"
         shutil.copytree(generating.lake, lake)
         shutil.copy(f"{generating.lake}.secret", f"{lake}.secret")
-        mixing = {"select": settings.mix.select.model_dump(), "sources": sources(share)}
+        mixing = {"sources": sources(share)}
         night = turn(_changed(generating, "mix", mixing).model_copy(update={"lake": lake}), f"{share:.0%}")
         nights.append(replace(night, kind=f"{_share(Lake(lake)):.0%}"))
     return nights
@@ -120,14 +120,13 @@ def _changed(settings: Settings, section: str, changes: Mapping[str, Any]) -> Se
     return parse({**settings.model_dump(mode="json"), section: changes}, "the bench's settings")
 
 
-def settings_in(folder: Path, model: str, train: Mapping[str, Any], select: Mapping[str, Any]) -> Settings:
+def settings_in(folder: Path, model: str, train: Mapping[str, Any]) -> Settings:
     """Settings of a wheel whose lake and logs lie in a folder.
 
     Args:
         folder: where.
         model: that the first night starts from.
         train: settings of the SFT stage.
-        select: the rules of mixing.
     """
     tree = {
         "lake": str(folder / "lake"),
@@ -140,8 +139,8 @@ def settings_in(folder: Path, model: str, train: Mapping[str, Any], select: Mapp
             ]
         },
         "split": {"holdout_share": 0.25},
-        "score": {"max_tokens": 256, "ifd": True},
-        "mix": {"select": select, "sources": sources(0.0)},
+        "score": {"perplexity": False, "reward": False},
+        "mix": {"sources": sources(0.0)},
         "synthesize": {"enabled": False},
         "train": {"cpt": {"enabled": False}, "sft": train, "dpo": {"enabled": False}},
         "evaluate": {"samples": 16, "max_new_tokens": 32, "max_tokens": 256, "max_items": 60},

@@ -30,7 +30,6 @@ class Size:
         rows: conversations of a night.
         general: general conversations, all on the first night.
         train: settings of the SFT stage.
-        select: the rules of mixing.
         shares: of generated rows, of trained tokens; without any, that is the first night.
         nights: what happens in each.
     """
@@ -38,12 +37,10 @@ class Size:
     rows: int
     general: int
     train: Mapping[str, Any]
-    select: Mapping[str, Any]
     shares: Sequence[float]
     nights: Sequence[str]
 
 
-HELPS = {"thresholds": [{"score": "ifd", "most": 1.0}]}  # the question must help to tell the answer
 NO_NEWS = "no news"
 TAMPER: Mapping[str, Callable[[Sequence[Pair]], list[Pair]]] = {
     "good": list,
@@ -57,7 +54,6 @@ FULL = Size(
     100,
     60,
     {"max_steps": 30, "per_device_train_batch_size": 2, "max_length": 256, "learning_rate": 3e-4},
-    HELPS,
     (0.25, 0.5),
     ["good", "good", *TAMPER, NO_NEWS],
 )
@@ -65,7 +61,6 @@ QUICK = Size(
     96,
     80,
     {"max_steps": 8, "max_length": 768, "learning_rate": 3e-3},
-    {},  # a model of noise: no question helps it
     (),
     ["good", "good", "answers shuffled", "all refusals", NO_NEWS],
 )
@@ -87,7 +82,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
         model = str(make_tiny_model(folder / "tiny")) if quick else "smollm2"
-        settings = settings_in(folder, model, size.train, size.select)
+        settings = settings_in(folder, model, size.train)
         pairs = questions(settings.seed)
         log_general(folder, size.general)
         nights, shares = [], []
