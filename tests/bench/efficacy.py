@@ -90,7 +90,7 @@ def run(*, quick: bool) -> dict[str, Any]:
             if kind != NO_NEWS:
                 log_night(folder, number, TAMPER[kind](pairs[number * size.rows : (number + 1) * size.rows]))
             if number == 0 and size.shares:
-                shares = with_generated(settings, size.shares, size.rows)
+                shares = with_generated(settings, size.shares, size.rows // 2)
             nights.append(turn(settings, kind))
             _say(number, nights[-1])
     if shares:
