@@ -85,7 +85,7 @@ def with_generated(settings: Settings, shares: Sequence[float], rows: int) -> li
     from flows.curate import curate, synthesize
 
     generating = _changed(settings, "synthesize", {"enabled": True, "engine": "transformers", "regenerate": rows,
-                          "instructions": 0, "pairs": 0, "max_new_tokens": 96})  # fmt: skip
+                          "instructions": 0, "pairs": 0, "max_new_tokens": 192})  # fmt: skip
     generating = generating.model_copy(update={"lake": f"{settings.lake}-shares"})
     curate(generating)
     synthesize(generating)
