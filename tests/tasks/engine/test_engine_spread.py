@@ -18,6 +18,7 @@ from tasks.score import resume
 from tasks.score.task import score
 from tasks.scrub.task import scrub
 from tests.rows import write
+from tests.tiny_model import make_tiny_model
 
 ITEMS = 24
 MADE = ("duplicates", "signatures", "scrubbed", "curated")
@@ -93,11 +94,11 @@ def test_a_node_that_dies_costs_time_but_no_result(cluster: Any) -> None:
 
 @pytest.mark.slow
 def test_ray_curates_the_rows_that_this_machine_curates(
-    cluster: Any, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLYWHEEL_SECRET", "the same for both")
     monkeypatch.setattr(resume, "PART", 300)
-    scoring = ScoreSettings(reward=False, max_tokens=64)
+    scoring, model = ScoreSettings(reward=False, max_tokens=64), str(make_tiny_model(tmp_path / "tiny"))
     texts = [f"what is the capital of country number {number % 700}?" for number in range(1000)]
     texts += [
         f"I am Anna Miller, mail anna{number}@example.org or call 415 555 0{number}" for number in range(100, 130)
@@ -110,7 +111,7 @@ def test_ray_curates_the_rows_that_this_machine_curates(
         duplicates = dedupe.fn(lake, rows, DedupeSettings(), engine)
         clean = scrub.fn(lake, rows, duplicates, ScrubSettings(), engine)
         sides = write(lake, "splits", "0001-day", [{"id": f"{number:05d}", "split": "train"} for number in range(1330)])
-        score.fn(lake, clean, [duplicates], sides, None, scoring, str(tiny_model), 3, engine)
+        score.fn(lake, clean, [duplicates], sides, None, scoring, model, 3, engine)
         found.append([lake.read(name).sort("id").collect() for name in MADE])
     for here, there in zip(*found, strict=True):
         assert here.height
