@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from moto.server import DomainDispatcherApplication, create_backend_app
@@ -35,14 +35,15 @@ class Counting:
             yield part
 
 
-def main() -> None:
+def serve(wrap: Callable[[Any], Any]) -> None:
+    """Serve moto's S3, wrapped, where the command line says: `-H HOST -p PORT`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-H", dest="host", required=True)
     parser.add_argument("-p", dest="port", type=int, required=True)
     options = parser.parse_args()
     backend = DomainDispatcherApplication(create_backend_app)
-    run_simple(options.host, options.port, Counting(backend), threaded=True)
+    run_simple(options.host, options.port, wrap(backend), threaded=True)
 
 
 if __name__ == "__main__":
-    main()
+    serve(Counting)

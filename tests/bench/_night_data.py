@@ -6,7 +6,7 @@ night costs little but what the pipeline itself costs.
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -29,10 +29,8 @@ def write_night(folder: Path, number: int, rows: int, judged: float = 0.2) -> No
         rows: conversations.
         judged: share of them that somebody gave a thumb or an edit.
     """
-    chance = random.Random(number)
     logs = conversations(number, rows)
-    feedback = [_judgement(log, chance) for log in logs if chance.random() < judged]
-    for part, lines in (("logs", logs), ("feedback", feedback)):
+    for part, lines in (("logs", logs), ("feedback", judgements(number, logs, judged))):
         file = folder / part / f"{number:05d}.jsonl"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -50,6 +48,12 @@ def conversations(number: int, rows: int) -> list[Record]:
         when = (FIRST + timedelta(days=number, seconds=at)).isoformat()
         made.append(_log(name, when, f"user-{chance.randrange(rows)}", question, answer))
     return made
+
+
+def judgements(number: int, logs: Sequence[Record], judged: float) -> list[Record]:
+    """Feedback on a share of a night's logs: a thumb or an edit."""
+    chance = random.Random(number)
+    return [_judgement(log, chance) for log in logs if chance.random() < judged]
 
 
 @cache

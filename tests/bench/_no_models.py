@@ -1,23 +1,19 @@
 """A night without models: what is left is what the pipeline, or its orchestration, costs."""
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import polars as pl
 
 from configs.settings import EvaluateSettings
-from storage.trained import RESULT
 from tasks.evaluate.answers import ANSWERED
 from tasks.evaluate.items import ANSWERS, LOSSES, PAIRS
 from tasks.evaluate.score import score_rows
-from tasks.train.job import Job
+from tests.bench._copied import copy_parent, generation
 
-GENERATION = "generation"
 BETTER = 0.98
 """The loss of a model over that of its parent."""
 
@@ -26,33 +22,16 @@ BETTER = 0.98
 def no_models() -> Iterator[None]:
     """Training copies its parent, and evaluation finds every model a little better than its parent."""
     with ExitStack() as stack:
-        stack.enter_context(patch("tasks.train.task.run", _train))
+        stack.enter_context(patch("tasks.train.task.run", copy_parent))
         stack.enter_context(patch("tasks.evaluate.task.load", Path))
         stack.enter_context(patch("tasks.evaluate.task.score", _score))
         yield
 
 
-def _train(job: Job, folder: Path, _told: object = None) -> Mapping[str, Any]:
-    """What `tasks.train.launch.run` does, without learning anything."""
-    rows = pl.scan_parquet(job.data).select(pl.len()).collect().item()
-    measured = {
-        "losses": [[1, 3.0], [2, 2.9]],
-        "steps": 2,
-        "planned_steps": 2,
-        "seconds": 0.0,
-        "rows": rows,
-        "tokens": rows,
-    }
-    shutil.copytree(job.model, folder)
-    (folder / GENERATION).write_text(str(_generation(Path(job.model)) + 1))
-    (folder / RESULT).write_text(json.dumps(measured))
-    return measured
-
-
 def _score(model: Path, items: pl.DataFrame, _: EvaluateSettings, *, seed: int, label: str) -> pl.DataFrame:
     """What `tasks.evaluate.score.score` returns: the loss on answers falls with every training, all else stays."""
     holdout, general = LOSSES
-    values = {holdout: 3.0 * BETTER ** _generation(model), general: 3.0, PAIRS: 0.5}
+    values = {holdout: 3.0 * BETTER ** generation(model), general: 3.0, PAIRS: 0.5}
     made = [_rows(items.filter(metric=metric), metric, value) for metric, value in values.items()]
     said = json.dumps({"prompt": "?", "answer": "All is well.", "finished": True})
     answers = _rows(items.filter(metric=ANSWERS), ANSWERED, 8.0).with_columns(output=pl.lit(said))
@@ -63,9 +42,3 @@ def _rows(items: pl.DataFrame, metric: str, value: float) -> pl.DataFrame:
     """Scores with a little noise, which is the item's own and so the same for every model."""
     noise = (items["item"].hash(seed=1) % 1000) / 1e5
     return score_rows(metric, items["item"], value + noise, 1.0)
-
-
-def _generation(model: Path) -> int:
-    """How many trainings a model has behind it."""
-    file = model / GENERATION
-    return int(file.read_text()) if file.exists() else 0

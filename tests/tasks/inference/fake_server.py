@@ -1,8 +1,11 @@
 """A server with the shape of vLLM's: a parent, an engine that ignores SIGTERM, a worker below it, and one that fled.
 
-Every process leaves its pid in FOLDER. The mode says what the parent does: serve, die (with status 3), or hang.
+Every process leaves its pid in FOLDER. The mode says what the parent does: serve, die (with status 3), or hang. Who
+serves is healthy, and answers every conversation with a sentence, slowly.
 """
 
+import hashlib
+import json
 import os
 import signal
 import sys
@@ -10,11 +13,28 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+SECONDS = 0.3
+"""That an answer takes."""
+
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        if not self.path.endswith("/chat/completions"):
+            self.send_error(404)
+            return
+        time.sleep(SECONDS)
+        message = {
+            "role": "assistant",
+            "content": f"Look at page {hashlib.sha256(asked).hexdigest()[:6]} of the manual.",
+        }
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode())
 
 
 def command(folder: Path, mode: str = "serve") -> list[str]:
