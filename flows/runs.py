@@ -47,7 +47,8 @@ def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run 
     """The run that is to be done, begun or carried on: the batches that no run has finished, else the newest one.
 
     The champion that a run starts from is pinned when it begins: a run that was killed after it promoted its model
-    must not train on from that.
+    must not train on from that. Where somebody else made another one champion meanwhile, the run starts anew from that:
+    with a former champion nothing can be compared any more.
 
     Args:
         lake: where the batches are.
@@ -67,12 +68,14 @@ def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run 
     if verdicts.champion(lake) is None:
         verdicts.decide(lake, Decision(base.id, None, "promote", ["The first model of this lake."]), batch="base")
     started = lake.read("runs", batch=batch, step="start").collect()
-    if started.height and started["settings_hash"][0] == settings_hash(settings):
-        champion = started["champion"][0]
+    begun = started.filter(pl.col("settings_hash") == settings_hash(settings))
+    if begun.height and _goes_on(lake, batch, begun["champion"][0]):
+        champion = begun["champion"][0]
     else:
         champion = verdicts.champion(lake)
         row = _row(batch, "start", settings, champion)
-        publish(lake, "runs", row, step="start", batch=batch, key=digest("start", settings_hash(settings)))
+        key = digest("start", settings_hash(settings), str(champion))
+        publish(lake, "runs", row, step="start", batch=batch, key=key)
     model = same_template(registry.get(lake, champion))
     if settings.template != "own" and model.template_hash != base.template_hash:
         raise TemplateError(
@@ -80,6 +83,14 @@ def current(lake: Lake, settings: Settings, *, unfinished: bool = False) -> Run 
             f"({settings.template}, {base.template_hash}): set template back, or begin another lake."
         )
     return Run(batch=batch, batches=batches, champion=model, base=base)
+
+
+def _goes_on(lake: Lake, batch: str, pinned: str) -> bool:
+    """Whether the champion that a run began with still serves, or was replaced by the run itself."""
+    if verdicts.champion(lake) == pinned:
+        return True
+    move = verdicts.promotions(lake).filter(pl.col("verdict").is_in(verdicts.MOVES)).row(-1, named=True)
+    return (move["batch"], move["champion"]) == (batch, pinned)
 
 
 def finish(lake: Lake, run: Run, settings: Settings) -> None:
