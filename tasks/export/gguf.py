@@ -148,8 +148,8 @@ def _add_tensors(writer: gguf.GGUFWriter, model: Path, config: Any, kind: str) -
 def _tensors(model: Path) -> Iterator[tuple[str, Path]]:
     for file in sorted(model.glob("*.safetensors")):
         with safe_open(file, framework="pt") as opened:
-            for name in opened.keys():  # noqa: SIM118  # not a dict: it has no iterator
-                yield name, file
+            names = opened.keys()
+            yield from ((name, file) for name in names)
 
 
 def _kind(weights: NDArray[np.float32], kind: str) -> gguf.GGMLQuantizationType:

@@ -2,7 +2,6 @@
 
 import copy
 import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from storage.progress import progress
+from tasks.engine.spread import spread
 from tasks.lm.load import LanguageModel
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ def devices(lm: LanguageModel) -> list[torch.device]:
 def each_batch(
     lm: LanguageModel, batches: Sequence[list[int]], work: Callable[[LanguageModel, list[int]], T], label: str
 ) -> Iterator[tuple[list[int], T]]:
-    """Each batch with what `work` makes of it, in the order in which they are done.
+    """Each batch with what `work` makes of it.
 
     Args:
         lm: the model.
@@ -47,28 +47,16 @@ def _shared_out(
     batches: Sequence[list[int]],
     work: Callable[[LanguageModel, list[int]], T],
 ) -> Iterator[tuple[list[int], T]]:
-    waiting: queue.SimpleQueue[list[int] | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[list[int], T] | BaseException] = queue.SimpleQueue()
-    for batch in batches:
-        waiting.put(batch)
+    idle: queue.SimpleQueue[LanguageModel] = queue.SimpleQueue()
+    for mine in [lm, *(replace(lm, model=copy.deepcopy(lm.model).to(place)) for place in places[1:])]:
+        idle.put(mine)
 
-    def serve(mine: LanguageModel) -> None:
+    def calculated(batch: list[int]) -> tuple[list[int], T]:
+        mine = idle.get()
         try:
             with torch.inference_mode():
-                while (batch := waiting.get()) is not None:
-                    done.put((batch, work(mine, batch)))
-        except BaseException as error:  # noqa: BLE001 - handed to who waits for the result
-            done.put(error)
+                return batch, work(mine, batch)
+        finally:
+            idle.put(mine)
 
-    copies = [lm, *(replace(lm, model=copy.deepcopy(lm.model).to(place)) for place in places[1:])]
-    threads = [threading.Thread(target=serve, args=(mine,), daemon=True) for mine in copies]
-    for thread in threads:
-        waiting.put(None)
-        thread.start()
-    for _ in batches:
-        result = done.get()
-        if isinstance(result, BaseException):
-            raise result
-        yield result
-    for thread in threads:
-        thread.join()
+    yield from spread(calculated, batches, engine="local", threads=len(places))

@@ -78,7 +78,7 @@ def tell_all(lake: Lake, wanted: Sequence[Hook]) -> None:
         try:
             hooks.tell(hook, message)
         except hooks.HookError as error:
-            log.error("promote: the hook %s %s; the next run tells it again", what, error)  # noqa: TRY400  # no traceback
+            log.warning("promote: the hook %s %s; the next run tells it again", what, error)
             rollouts.record(lake, decision_id, decision.model, what, ok=False, said=str(error))
         else:
             log.info("promote: told %s of %s", what, decision.model)

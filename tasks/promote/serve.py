@@ -99,7 +99,7 @@ class Keeper:
                     wait = self.settings.poll_seconds
                 except Exception as error:  # noqa: BLE001  # whatever it is, what serves must go on serving
                     wait = min(2 * wait, MOST_WAIT)
-                    log.error("serve: %s", error)  # noqa: TRY400  # a sentence; no traceback
+                    log.warning("serve: %s; it is tried again in %g s", error, wait)
                 stop.wait(wait)
         finally:
             self.close()

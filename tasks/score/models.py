@@ -10,7 +10,7 @@ from configs.settings import ScoreSettings
 from storage.lake import Lake
 from storage.snapshot import digest
 from tasks.lm.classify import load_classifier, probabilities
-from tasks.lm.load import load, model_identity, resolve, without_weights
+from tasks.lm.load import LanguageModel, load, model_identity, resolve, without_weights
 from tasks.lm.rewarding import rewarder
 from tasks.score.by_model import score_by_model
 from tasks.score.place import Place
@@ -63,8 +63,11 @@ def _likelihood(
     if head is None and not settings.perplexity:
         return None
 
-    remote = settings.endpoint is not None and head is None
-    opened = place.opener(without_weights if remote else load, model) if remote or place.engine == "ray" else open_model
+    opened: Callable[[], LanguageModel] = open_model  # the head's own, if it was trained here
+    if settings.endpoint is not None and head is None:
+        opened = place.opener(without_weights, model)
+    elif place.engine == "ray":
+        opened = place.opener(load, model)
 
     def score_part(part: pl.DataFrame, label: str) -> pl.DataFrame:
         return score_by_model(opened(), part["messages"].to_list(), settings, head, label)

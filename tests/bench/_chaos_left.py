@@ -1,7 +1,6 @@
 """What a lake holds after nights that were shot at: what is lost, there twice, or does not add up."""
 
 from collections.abc import Set
-from pathlib import Path
 
 import polars as pl
 
@@ -56,7 +55,7 @@ def serves(lake: Lake) -> bool:
     """Whether there is a champion, and its folder holds a model that answers."""
     champion = verdicts.champion(lake)
     asked = SmokePrompt(prompt="Where are my notes?")
-    return champion is not None and not in_process(Path(registry.get(lake, champion).path), [asked])
+    return champion is not None and not in_process(lake, registry.get(lake, champion), [asked])
 
 
 def last_written(lake: Lake, since: float) -> str:

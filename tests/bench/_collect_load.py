@@ -9,6 +9,8 @@ import asyncio
 import json
 import sys
 import time
+from functools import partial
+from typing import cast
 
 import uvloop
 
@@ -23,8 +25,8 @@ class Sender(asyncio.Protocol):
     def __init__(self, numbers: list[int], batch: int, seconds: list[float], done: asyncio.Future[None]) -> None:
         self.numbers, self.batch, self.seconds, self.done = numbers, batch, seconds, done
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -60,7 +62,7 @@ async def load(port: int, connections: int, requests: int, batch: int) -> dict[s
     for connection in range(connections):
         done = loop.create_future()
         numbers = list(range(connection, requests, connections))
-        await loop.create_connection(lambda n=numbers, d=done: Sender(n, batch, seconds, d), "127.0.0.1", port)
+        await loop.create_connection(partial(Sender, numbers, batch, seconds, done), "127.0.0.1", port)
         ends.append(done)
     await asyncio.gather(*ends)
     took = time.perf_counter() - start

@@ -25,7 +25,8 @@ def shingles(text: str) -> list[bytes]:
 def texts_of(path: Path) -> list[str]:
     import pyarrow.parquet as pq
 
-    return pq.read_table(path, columns=["text"])["text"].to_pylist()
+    texts: list[str] = pq.read_table(path, columns=["text"])["text"].to_pylist()
+    return texts
 
 
 def datasketch(path: Path) -> list[int]:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,7 +14,7 @@ from flows.train import FLOWS
 
 
 @contextmanager
-def called_directly(seconds: Counter[str]) -> Iterator[None]:
+def called_directly(seconds: defaultdict[str, float]) -> Iterator[None]:
     """Every flow and task is the plain function that it wraps, and nothing is said to Prefect.
 
     Args:
@@ -34,7 +34,7 @@ def called_directly(seconds: Counter[str]) -> Iterator[None]:
         yield
 
 
-def _timed(task: Task[..., Any], seconds: Counter[str]) -> Callable[..., Any]:
+def _timed(task: Task[..., Any], seconds: defaultdict[str, float]) -> Callable[..., Any]:
     def timed(*args: Any, **named: Any) -> Any:
         start = time.monotonic()
         try:

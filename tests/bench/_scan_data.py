@@ -98,7 +98,7 @@ def _write(file: Path, domain: str, conversations: int, seed: int) -> None:
     ).with_columns(nth=pl.int_range(pl.len()).over("conversation"))
     begun = pl.Series(times).gather(turn["conversation"]) + 60 * turn["nth"]
     lines = turn.with_columns(
-        at=pl.lit("2025-01-01").str.to_datetime() + pl.duration(seconds=begun),
+        at=pl.lit("2025-01-01").str.to_datetime() + pl.duration(seconds=pl.lit(begun)),
         question=pl.concat_str(pl.lit('{"role": "user", "content": "'), "asked", pl.lit('"}')),
         reply=pl.concat_str(pl.lit('{"role": "assistant", "content": "'), "answer", pl.lit('"}')),
     )

@@ -42,8 +42,9 @@ def found(texts: int) -> dict[str, float]:
     verbatim = right.filter(pl.col("row") < ITEMS)["row"].n_unique() / ITEMS
     changed = right.filter(pl.col("row") >= ITEMS)["row"].n_unique() / ITEMS
     false = hits.filter(pl.col("row") >= 2 * ITEMS)["row"].n_unique() / len(clean)
+    length = series.str.len_chars().sum() / len(series)
     show(
-        f"{ITEMS:,} items, {len(series):,} texts of {series.str.len_chars().mean():.0f} characters",
+        f"{ITEMS:,} items, {len(series):,} texts of {length:.0f} characters",
         ["", ""],
         [
             ["verbatim copies found", f"{verbatim:.2%}"],

@@ -30,7 +30,7 @@ def accuracies(lm: LanguageModel, count: int, max_tokens: int) -> dict[str, floa
         rewards = head.score(features)
         right[test] = rewards[every.better[test]] > rewards[every.worse[test]]
     longer = (preferences["chosen"].str.len_chars() - preferences["rejected"].str.len_chars().cast(pl.Int64)).sign()
-    longest = float(((longer.cast(pl.Float64) + 1) / 2).mean() or 0)
+    longest = float(((longer + 1) / 2).to_numpy().mean())
     figures = {
         "reward_accuracy": round(float(right.mean()), 4),
         "longest_accuracy": round(longest, 4),

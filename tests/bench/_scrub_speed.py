@@ -94,7 +94,8 @@ def _half_seen(first: Sequence[str], fresh: Sequence[str]) -> list[str]:
     """Texts of which every other paragraph was in `first`, in the order of a seeded shuffle."""
     seen = [part for text in first for _, part in paragraphs(text)]
     random.Random(SEED).shuffle(seen)
-    made, at = [], 0
+    made: list[str] = []
+    at = 0
     for text in fresh:
         mixed = []
         for n, (_, part) in enumerate(paragraphs(text)):

@@ -6,7 +6,7 @@ Ray costs on one machine, where it can win nothing.
 
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,7 +81,7 @@ def _curated(folder: Path, engine: str, name: str | None = None) -> tuple[pl.Dat
     settings = _settings(folder, name or engine, engine)
     Path(f"{settings.lake}.secret").write_text("the same for all")
     start = time.monotonic()
-    with called_directly(Counter()):
+    with called_directly(defaultdict(float)):
         curate.curate(settings)
     seconds = time.monotonic() - start
     lake = Lake(settings.lake)
@@ -113,8 +113,8 @@ def _cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK_TO_NOTICE}
-    nodes = Cluster(initialize_head=True, head_node_args=head)
+    head: dict[str, Any] = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK_TO_NOTICE}
+    nodes: Any = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(NODES):
         nodes.add_node(num_cpus=1)
     ray.init(address=nodes.address, log_to_driver=False)
