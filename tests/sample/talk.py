@@ -66,7 +66,8 @@ class Writer:
 
     def bad_answer(self) -> str:
         """Curt, wrong, off the topic or rambling."""
-        return self.random.choice(self.noise[self.random.choice(["curt", "wrong", "off_topic", "ramble"])])
+        answers: list[str] = self.noise[self.random.choice(["curt", "wrong", "off_topic", "ramble"])]
+        return self.random.choice(answers)
 
     def turn(self, key: str, question: str, *, bad_share: float = 0.0, before: str = "") -> Turn:
         better = before + self.answer(key)

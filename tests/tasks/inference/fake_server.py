@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def note(folder: Path, name: str) -> None:
     (folder / name).write_text(str(os.getpid()))
 
 
-def fork(work) -> None:
+def fork(work: Callable[[], None]) -> None:
     if not os.fork():
         work()
         time.sleep(600)

@@ -44,6 +44,7 @@ def main(commands: list[list[str]], end: int, start_timeout: float, grace: float
         user.start()
         sender.close()
         receiver.recv()  # EOFError: the user has failed, and said why
+        assert user.pid
         tree = descendants(user.pid)
         os.kill(user.pid, end)
         user.join()
