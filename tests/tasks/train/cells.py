@@ -55,7 +55,11 @@ def cell(folder: Path, models: Models, stage: str, method: str, **changes: Any) 
 def settings_for(models: Models, stage: str, method: str, **changes: Any) -> StageSettings:
     """Of a training that takes a second."""
     online: dict[str, Any] = {"reward": str(models.judge), "max_completion_length": 8, "num_generations": 2}
-    own: dict[str, dict[str, Any]] = {"distill": {"teacher_model_name_or_path": str(models.teacher)}, "grpo": online, "rloo": online}
+    own: dict[str, dict[str, Any]] = {
+        "distill": {"teacher_model_name_or_path": str(models.teacher)},
+        "grpo": online,
+        "rloo": online,
+    }
     shared = {
         "finetuning_type": method,
         "max_steps": 2,
