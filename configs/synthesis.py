@@ -34,6 +34,12 @@ class SynthesizeSettings(InferenceSettings):
     """Step 6: more data than the users left."""
 
     enabled: bool = Field(default=True, description="Whether to generate anything.")
+    shards: int = Field(
+        default=1,
+        ge=1,
+        description="Runs of the deployment synthesize-shard that share the conversations and the budget, each with an "
+        "engine of its own, such as vLLM on a worker's GPUs. 1: this run writes them all.",
+    )
     instructions: int = Field(default=200, ge=0, description="New instructions to write and answer (Self-Instruct).")
     demonstrations: int = Field(default=8, ge=1, description="Instructions that Self-Instruct shows for a new one.")
     generated_demonstrations: int = Field(default=2, ge=0, description="How many of these are generated ones.")

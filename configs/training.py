@@ -233,7 +233,9 @@ class TrainSettings(Section):
         description="Train through the deployments train-STAGE, whose work pool may have GPUs; else within the run.",
     )
     gpu_slots: int = Field(
-        default=0, ge=0, description="Slots of Prefect's concurrency limit `gpu` that a training takes."
+        default=0,
+        ge=0,
+        description="Slots of Prefect's concurrency limit `gpu` that a training takes, or a shard of synthesis.",
     )
     launch: LaunchSettings = LaunchSettings()
     report_to: tuple[Literal["mlflow", "wandb", "tensorboard", "trackio"], ...] = Field(

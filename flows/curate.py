@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from prefect import flow
 
 from configs.settings import Settings
+from flows.batches import settings_hash
+from flows.gpu import gpu_slots
 from flows.progress import progress_artifacts
+from flows.remote import run_elsewhere
 from flows.runs import Run, base_model, check_models, collected, current, emptied
 from storage.lake import Lake
 from storage.maintain import is_emptied
@@ -40,19 +43,39 @@ def curate(settings: Settings) -> list[Snapshot]:
 
 
 @flow(name="synthesize", flow_run_name="synthesize into {settings.lake}")
-def synthesize(settings: Settings) -> Snapshot | None:
+def synthesize(settings: Settings) -> list[Snapshot]:
     """Generate conversations from the newest batch with the champion, and curate them too; train nothing.
 
     Args:
         settings: the flywheel's settings.
 
     Returns:
-        The curated synthetic rows; None when synthesis is off or nothing was collected yet.
+        The curated synthetic rows, a snapshot per shard; none when synthesis is off or nothing was collected yet.
     """
     lake = Lake(settings.lake)
     run = current(lake, settings)
     with progress_artifacts():
-        return synthesize_batch(lake, run, curate_batches(lake, run, settings), settings) if run else None
+        return synthesize_batch(lake, run, curate_batches(lake, run, settings), settings) if run else []
+
+
+@flow(name="synthesize-shard", flow_run_name="synthesize shard {shard} into {settings.lake}")
+def synthesize_shard(settings: Settings, shard: int = 0) -> Snapshot | None:
+    """Generate one share of the newest batch's conversations; whoever started all of them curates them.
+
+    Args:
+        settings: the flywheel's settings; synthesize.shards says how many shares there are.
+        shard: which one, from 0.
+
+    Returns:
+        The generated rows; None when nothing was collected yet.
+    """
+    lake = Lake(settings.lake)
+    run = current(lake, settings)
+    if run is None:
+        return None
+    with progress_artifacts(), gpu_slots(settings.train.gpu_slots):
+        curated = curate_batches(lake, run, settings)
+        return generate(lake, run.batch, run.champion, curated, settings.synthesize, settings.seed, shard)
 
 
 def curate_batches(lake: Lake, run: Run, settings: Settings) -> list[Snapshot]:
@@ -66,12 +89,20 @@ def curate_batches(lake: Lake, run: Run, settings: Settings) -> list[Snapshot]:
     ]
 
 
-def synthesize_batch(lake: Lake, run: Run, curated: Sequence[Snapshot], settings: Settings) -> Snapshot | None:
-    """Generate conversations from curated ones and take them through the same curation; None when that is off."""
-    if not settings.synthesize.enabled or not settings.synthesize.conversations:
-        return None
-    rows = generate(lake, run.batch, run.champion.path, curated, settings.synthesize, settings.seed)
-    return curate_rows(lake, rows, run.base, settings)
+def synthesize_batch(lake: Lake, run: Run, curated: Sequence[Snapshot], settings: Settings) -> list[Snapshot]:
+    """Generate conversations from curated ones and take them through the same curation; none when that is off."""
+    asked = settings.synthesize
+    if not asked.enabled or not asked.conversations:
+        return []
+    shards = range(asked.shards)
+    if asked.shards > 1:
+        given = settings.model_dump(mode="json")
+        target = f"{lake.path('synthetic', run.batch)}/{settings_hash(settings)}"
+        work = {f"{target}/{shard}": {"settings": given, "shard": shard} for shard in shards}
+        run_elsewhere("synthesize-shard/synthesize-shard", work)
+    # what was generated elsewhere is done: this finds it
+    made = [generate(lake, run.batch, run.champion, curated, asked, settings.seed, shard) for shard in shards]
+    return [curate_rows(lake, rows, run.base, settings) for rows in made]
 
 
 def curate_rows(lake: Lake, rows: Snapshot, base: Model, settings: Settings) -> Snapshot:

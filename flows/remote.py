@@ -1,4 +1,4 @@
-"""Work that another work pool does: this run waits for a run of a deployment."""
+"""Work that another work pool does: this run waits for runs of a deployment."""
 
 import time
 from collections.abc import Mapping
@@ -19,28 +19,29 @@ class RemoteError(Mistake):
     """A run of a deployment could not be started, or failed."""
 
 
-def run_elsewhere(deployment: str, parameters: Mapping[str, Any], key: str) -> None:
-    """Run a deployment and wait for its end; one that runs for the same key is waited for instead of started twice.
+def run_elsewhere(deployment: str, work: Mapping[str, Mapping[str, Any]]) -> None:
+    """Run a deployment for each piece of work, all at once, and wait for their end.
+
+    What runs for a piece of work already is waited for instead of started twice. Where a run for it has ended, it
+    failed, or what it made is gone: another one is started.
 
     Args:
         deployment: FLOW/DEPLOYMENT.
-        parameters: of the flow.
-        key: names the work. Where a run for it has ended already, it failed, or what it made is gone: another one is
-            started.
+        work: the parameters of the flow by a key that names what it is to make.
 
     Raises:
-        RemoteError: there is no such deployment, or the run did not complete.
+        RemoteError: there is no such deployment, or a run did not complete.
     """
     try:
-        run = start(deployment, parameters, key)
+        runs = [start(deployment, parameters, key) for key, parameters in work.items()]
     except ObjectNotFound as error:
         raise RemoteError(
-            f"train.deployments is on, and Prefect has no deployment {deployment}: `flywheel deploy` makes it; "
-            "or set train.deployments to false."
+            f"Prefect has no deployment {deployment}: `flywheel deploy` makes it; or let this run do its work (set "
+            "train.deployments to false, synthesize.shards to 1)."
         ) from error
-    state = _final_state(run.id)
-    if not state.is_completed():
-        raise RemoteError(f"The run {run.name} of {deployment} ended as {state.name}: {state.message}")
+    ended = [(run, _final_state(run.id)) for run in runs]
+    if failed := [f"{run.name} as {state.name}: {state.message}" for run, state in ended if not state.is_completed()]:
+        raise RemoteError(f"{len(failed)} of {len(runs)} runs of {deployment} did not complete: {'; '.join(failed)}")
 
 
 def start(deployment: str, parameters: Mapping[str, Any], key: str, *, as_subflow: bool = True) -> FlowRun:

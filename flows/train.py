@@ -1,16 +1,12 @@
 """Training: a flow for each stage, alone or one after the other, here or where the GPUs are."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from prefect import Flow, flow
-from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
-from prefect.concurrency.sync import concurrency
 
-from configs.mistake import Mistake
 from configs.settings import Settings
 from configs.training import STAGES
+from flows.gpu import gpu_slots
 from flows.progress import progress_artifacts
 from flows.remote import run_elsewhere
 from flows.runs import Run, current, mixed
@@ -86,7 +82,7 @@ def train_stages(lake: Lake, run: Run, settings: Settings) -> Model | None:
         name = model_id(stage, model, rows.batch, getattr(settings.train, stage), settings.seed)
         if settings.train.deployments:
             given = {"settings": settings.model_dump(mode="json"), "parent": model.id, "mixture": rows.batch}
-            run_elsewhere(f"train-{stage}/train-{stage}", given, lake.path("models", name))
+            run_elsewhere(f"train-{stage}/train-{stage}", {lake.path("models", name): given})
         else:
             FLOWS[stage](settings, model.id, rows.batch)
         made = registry.get(lake, name)
@@ -111,23 +107,3 @@ def prepare(lake: Lake, run: Run, stage: str, start: Model, settings: Settings) 
         log.info("%s is skipped: %s was trained on this very mixture already", stage, start.id)
         return None
     return mixture.snapshot
-
-
-@contextmanager
-def gpu_slots(count: int) -> Iterator[None]:
-    """Hold slots of Prefect's concurrency limit `gpu`, so that trainings wait for each other; none where count is 0.
-
-    Raises:
-        Mistake: there is no such limit.
-    """
-    if not count:
-        yield
-        return
-    try:
-        with concurrency("gpu", occupy=count, strict=True):
-            yield
-    except ConcurrencySlotAcquisitionError as error:
-        raise Mistake(
-            f"train.gpu_slots is {count}, and Prefect gives no slot of the limit gpu ({error}): `flywheel deploy "
-            "--gpus COUNT` makes it; or set train.gpu_slots to 0."
-        ) from error

@@ -19,6 +19,7 @@ from storage import files, registry, verdicts
 from storage.lake import Lake
 from storage.publish import writing
 from storage.rewrite import rewrite
+from storage.snapshot import SYNTHETIC
 from storage.tables import TABLES
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def compact(lake: Lake, table: str) -> bool:
 
 
 def expired(lake: Lake, before: datetime) -> set[str]:
-    """Batches taken in before a time and curated since, with what was generated from them.
+    """Batches taken in before a time and curated since.
 
     One that was not curated keeps its text, or it would be lost.
     """
@@ -83,14 +84,19 @@ def expired(lake: Lake, before: datetime) -> set[str]:
     done = set(lake.read("books", step="score").select(pl.col("batch").unique()).collect()["batch"])
     for batch in sorted(old - done):
         log.warning("maintain: batch %s was never curated: its text stays; `flywheel run` it, or erase it", batch)
-    return {name for batch in old & done for name in (batch, f"{batch}-synthetic")}
+    return old & done
 
 
 def empty_text(lake: Lake, table: str, batches: Collection[str]) -> int:
-    """Take the raw text of some batches out of a table, and say of how many rows. Ids, users and consent stay."""
+    """Take the raw text of batches, and of what was generated from them, out of a table; ids, users and consent stay.
+
+    Returns:
+        How many rows lost theirs.
+    """
     raw = [name for name in TABLES[table].raw if name != "metadata"]
     texts = pl.any_horizontal(pl.col(name).is_not_null() for name in raw)
-    left = lake.read(table).filter(pl.col("batch").is_in(sorted(batches)), texts).group_by("batch").len().collect()
+    of_batches = pl.col("batch").str.split(SYNTHETIC).list.first().is_in(sorted(batches))
+    left = lake.read(table).filter(of_batches, texts).group_by("batch").len().collect()
 
     def emptied(rows: pl.DataFrame) -> pl.DataFrame:
         gone = rows.with_columns(pl.lit(None, dtype=rows.schema[name]).alias(name) for name in raw)

@@ -28,6 +28,14 @@ class Snapshot(BaseModel):
         return f"{self.table}/{self.step}/{self.batch}/{self.fingerprint}"
 
 
+SYNTHETIC = "-synthetic"
+
+
+def synthetic_batch(batch: str, shard: int = 0) -> str:
+    """What the rows that are generated from a batch are called as a batch; a number tells further shards' apart."""
+    return f"{batch}{SYNTHETIC}" + (f"-{shard + 1}" if shard else "")
+
+
 def digest(*parts: str | bytes) -> str:
     """A short stable name for `parts`: 128 bits of BLAKE2b as hex. The same parts give the same name anywhere."""
     state = hashlib.blake2b(digest_size=16)

@@ -10,6 +10,7 @@ import polars as pl
 
 from storage import files
 from storage.lake import Lake
+from storage.snapshot import SYNTHETIC
 from storage.trained import RESULT
 from storage.trained import samples as samples_of
 from storage.verdicts import champion
@@ -43,8 +44,6 @@ ENTITY = "entity:"
 """How the scrub step's facts about a type of personal data begin."""
 RECHECK = "recheck_"
 """How its facts about the second look begin."""
-SYNTHETIC = "-synthetic"
-"""What the batch of synthetic rows is called after its own batch's id."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +106,15 @@ class LineageRow:
 
 def funnel(lake: Lake, batch: str) -> list[FunnelRow]:
     """Each step's books for a batch and its synthetic rows, in the order of the pipeline."""
-    books = lake.read("books").filter(pl.col("batch").is_in([batch, batch + SYNTHETIC])).collect()
-    found = books.partition_by("step", "batch", as_dict=True)
-    order = [(step, name) for step in STEPS for name in (batch, batch + SYNTHETIC)]
-    return [_funnel_row(step, name, found[step, name]) for step, name in order if (step, name) in found]
+    generated = pl.col("batch").str.starts_with(batch + SYNTHETIC)
+    books = lake.read("books").filter((pl.col("batch") == batch) | generated)
+    shards = pl.col("value").sum()  # each keeps books of its own
+    sums = books.group_by("step", generated.alias("synthetic"), "kind", "name").agg(shards).collect()
+    found = sums.partition_by("step", "synthetic", as_dict=True)
+    order = [(step, synthetic) for step in STEPS for synthetic in (False, True)]
+    return [
+        _funnel_row(step, synthetic, found[step, synthetic]) for step, synthetic in order if (step, synthetic) in found
+    ]
 
 
 def entities(lake: Lake, batch: str) -> list[tuple[str, int]]:
@@ -189,7 +193,7 @@ def trainings(lake: Lake, batch: str) -> list[dict[str, Any]]:
     ]
 
 
-def _funnel_row(step: str, batch: str, books: pl.DataFrame) -> FunnelRow:
+def _funnel_row(step: str, synthetic: bool, books: pl.DataFrame) -> FunnelRow:
     kinds = {str(kind): part for (kind,), part in books.partition_by("kind", as_dict=True).items()}
     out = kinds.get("out", books.clear()).sort(
         pl.col("name").is_in(GOES_ON), "value", "name", descending=[True, True, False]
@@ -198,7 +202,7 @@ def _funnel_row(step: str, batch: str, books: pl.DataFrame) -> FunnelRow:
     return FunnelRow(
         step=step,
         title=STEPS[step],
-        synthetic=batch.endswith(SYNTHETIC),
+        synthetic=synthetic,
         rows_in=int(kinds["in"]["value"].sum()),
         out=tuple((name, int(value)) for name, value in out.select("name", "value").iter_rows() if value),
         facts=dict(facts.select("name", "value").iter_rows()),

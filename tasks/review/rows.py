@@ -3,6 +3,7 @@
 import polars as pl
 
 from storage.lake import Lake
+from storage.snapshot import SYNTHETIC
 from tasks.text.conversation import contents, last_answer, prompt
 
 COLUMNS = ["id", "prompt", "answer", "reward", "perplexity", "uncertainty"]
@@ -12,7 +13,7 @@ def newest_batch(lake: Lake) -> str | None:
     """The newest curated batch of collected rows, or None."""
     found: str | None = (
         lake.read("curated", step="score")
-        .select(pl.col("batch").str.split("-synthetic").list.first().max())
+        .select(pl.col("batch").str.split(SYNTHETIC).list.first().max())
         .collect()
         .item()
     )

@@ -13,39 +13,49 @@ from configs.settings import SynthesizeSettings
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.registry import Model
-from storage.snapshot import Snapshot
+from storage.snapshot import Snapshot, synthetic_batch
 from tasks.inference.client import Client, open_client
 from tasks.lm.load import resolve
 from tasks.lm.reward import Head, newest_reward_head
 from tasks.synthesize.candidates import Prompt, sample_answers, scorer
-from tasks.synthesize.method import sampling
+from tasks.synthesize.method import Seeds, sampling
 from tasks.synthesize.methods import METHODS
 from tasks.synthesize.pairs import Writer, pair_rows
 from tasks.synthesize.rows import Origin, empty, read_seeds, sample_ids, synthetic_rows, train_conversations
+from tasks.synthesize.shards import share_randomness, share_seeds, share_settings
 
 log = logging.getLogger(__name__)
 
 
 @task(name="synthesize", persist_result=False)
 def synthesize(
-    lake: Lake, batch: str, model: str, curated: Sequence[Snapshot], settings: SynthesizeSettings, seed: int
+    lake: Lake,
+    batch: str,
+    model: Model,
+    curated: Sequence[Snapshot],
+    settings: SynthesizeSettings,
+    seed: int,
+    shard: int = 0,
 ) -> Snapshot:
     """Write new conversations after those that were curated. What is generated but not kept lies in the quarantine.
 
     Args:
         lake: where everything lies.
         batch: of the run; the rows get a batch of their own, named after it.
-        model: folder or name of the model that writes, unless an endpoint does.
+        model: which writes, unless an endpoint does.
         curated: the conversations to start from; only users' ones on the training side are.
         settings: how many, and by which engine.
         seed: all randomness follows from it.
+        shard: which share of `settings.shards` to write.
     """
-    target = f"{batch}-synthetic"
+    target = synthetic_batch(batch, shard)
     head = _head(lake, settings) if settings.best_of_n else None
 
     def work() -> StepOutput:
-        with open_client(lake, settings, model) as client:
-            return make_rows(lake, curated, target, settings, client, seed, head)
+        mine = share_settings(settings, (wanted for wanted, _ in METHODS.values()), shard)
+        seeds = share_seeds(replace(read_seeds(lake, curated, seed), head=head), shard, settings.shards)
+        with open_client(lake, mine, model.path) as client:
+            return make_rows(seeds, target, mine, client, share_randomness(seed, shard))
 
     return run_step(
         lake,
@@ -55,7 +65,7 @@ def synthesize(
         settings=[settings],
         inputs=curated,
         work=work,
-        extra=[model, head[0].id if head else "", str(seed)],
+        extra=[model.id, head[0].id if head else "", str(seed), str(shard)],
     )
 
 
@@ -131,20 +141,8 @@ def _writer(client: Client, model: Model) -> Writer:
     return Writer(model.id if own else client.engine.model, off_policy=not own)
 
 
-def make_rows(
-    lake: Lake,
-    curated: Sequence[Snapshot],
-    batch: str,
-    settings: SynthesizeSettings,
-    client: Client,
-    seed: int,
-    head: Head | None = None,
-) -> StepOutput:
-    """The rows that all methods make, for `batch`; what they are made with is opened when it is first asked.
-
-    `head` is the reward head that chooses between answers, if one is to.
-    """
-    seeds = replace(read_seeds(lake, curated, seed), head=head)
+def make_rows(seeds: Seeds, batch: str, settings: SynthesizeSettings, client: Client, seed: int) -> StepOutput:
+    """The rows that all methods make, for `batch`; what they are made with is opened when it is first asked."""
     if not seeds.conversations and not seeds.documents:
         log.info("synthesize: nothing to start from: no answered conversation or document to train on")
     made = [

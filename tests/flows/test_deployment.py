@@ -24,7 +24,7 @@ from tests.flows.webhook import webhook
 def test_the_deployments_carry_settings_that_load() -> None:
     deployments = yaml.safe_load(Path("deploy/prefect.yaml").read_text())["deployments"]
     trainings = {f"train-{stage}" for stage in STAGES}
-    names = {"nightly", "curate", "synthesize", *trainings, "evaluate", "approve", "maintain"}
+    names = {"nightly", "curate", "synthesize", "synthesize-shard", *trainings, "evaluate", "approve", "maintain"}
     assert {one["name"] for one in deployments} == names
     for deployment in deployments:
         assert parse(deployment["parameters"]["settings"], "deploy/prefect.yaml").lake

@@ -101,7 +101,7 @@ def test_a_training_elsewhere_is_that_of_one_model_in_one_lake(
 ) -> None:
     """The same logs in another lake come to the same model's name."""
     keys: list[str] = []
-    monkeypatch.setattr("flows.train.run_elsewhere", lambda _, __, key: keys.append(key))
+    monkeypatch.setattr("flows.train.run_elsewhere", lambda _, work: keys.extend(work))
     lake, settings = Lake(curated.lake), changed(curated, deployments=True)
     run = current(lake, settings)
     assert run is not None
@@ -121,7 +121,7 @@ def test_trainings_wait_for_slots_of_the_gpu(curated: Settings, sft: str) -> Non
 
 def test_a_deployment_that_is_not_there_is_a_mistake() -> None:
     with pytest.raises(Mistake, match="Prefect has no deployment train-sft/train-sft"):
-        run_elsewhere("train-sft/train-sft", {}, "key")
+        run_elsewhere("train-sft/train-sft", {"key": {}})
 
 
 def test_a_reward_model_is_trained_beside_the_chain(curated: Settings) -> None:

@@ -17,7 +17,7 @@ from tasks.synthesize import candidates
 from tasks.synthesize.method import rounds
 from tasks.synthesize.task import synthesize, synthesize_pairs
 from tests.tasks.inference.scripted_api import scripted_api
-from tests.tasks.synthesize.lakes import books, curate, curated_row, in_process, settings, writer
+from tests.tasks.synthesize.lakes import books, curate, curated_row, in_process, settings, writer, writing
 from tests.tiny_model import make_tiny_model
 
 
@@ -138,7 +138,7 @@ def test_the_best_of_n_goes_by_the_reward_head(lake, tiny_model, monkeypatch):
     curated = curate(lake, [curated_row(number) for number in range(12)])
     with scripted_api(judging) as api:
         asked = settings(api.url, instructions=0, best_of_n=6)
-        rows = lake.scan(synthesize.fn(lake, "b", "unused", [curated], asked, 17)).collect()
+        rows = lake.scan(synthesize.fn(lake, "b", writing(), [curated], asked, 17)).collect()
     assert rows.height >= 3
     assert set(rows["method"]) == {"best_of_n"}
     assert rows["prompt_of"].to_list() == rows["seed_ids"].list.first().to_list()
@@ -156,7 +156,7 @@ def test_the_books_say_what_best_of_n_lost_on_the_way(lake):
 
     with scripted_api(of_few_words) as api:
         asked = settings(api.url, instructions=0, best_of_n=6, judge="comparisons")
-        synthesize.fn(lake, "b", "unused", [curated], asked, 17)
+        synthesize.fn(lake, "b", writing(), [curated], asked, 17)
     answers = [body for body in api.asked if "<answer A>" not in str(body)]
     found = books(lake, "synthesize")
     assert found["fact", "best_of_n_answers_empty"] == sum(body["seed"] % 2 for body in answers) > 0

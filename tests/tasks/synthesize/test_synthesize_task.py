@@ -10,13 +10,23 @@ from storage.lake import Lake
 from tasks.inference.engine import EngineError
 from tasks.synthesize.task import synthesize
 from tests.tasks.inference.scripted_api import scripted_api
-from tests.tasks.synthesize.lakes import SYSTEM, THINGS, books, curate, curated_row, in_process, settings, writer
+from tests.tasks.synthesize.lakes import (
+    SYSTEM,
+    THINGS,
+    books,
+    curate,
+    curated_row,
+    in_process,
+    settings,
+    writer,
+    writing,
+)
 
 
 def test_new_conversations_have_the_canonical_shape_and_their_provenance(lake):
     curated = curate(lake, [curated_row(number) for number in range(30)])
     with scripted_api(writer) as api:
-        snapshot = synthesize.fn(lake, "0001-abc", "unused", [curated], settings(api.url), 17)
+        snapshot = synthesize.fn(lake, "0001-abc", writing(), [curated], settings(api.url), 17)
     assert (snapshot.batch, snapshot.table, snapshot.step) == ("0001-abc-synthetic", "synthetic", "synthesize")
     rows = lake.scan(snapshot).collect()
     assert rows.height > 6
@@ -46,7 +56,7 @@ def test_new_conversations_have_the_canonical_shape_and_their_provenance(lake):
 def test_prompts_show_eight_real_instructions_and_three_answers(lake):
     curated = curate(lake, [curated_row(number) for number in range(30)])
     with scripted_api(writer) as api:
-        synthesize.fn(lake, "b", "unused", [curated], settings(api.url, instructions=2), 17)
+        synthesize.fn(lake, "b", writing(), [curated], settings(api.url, instructions=2), 17)
     asking = [body["messages"] for body in api.asked if body["messages"][-1]["content"] == "Write a new message."]
     answering = [body["messages"] for body in api.asked if body["messages"][-1]["content"] != "Write a new message."]
     for messages in asking:
@@ -74,7 +84,7 @@ def test_only_sound_answered_conversations_of_users_on_the_training_side_are_sho
     rows = [curated_row(number) for number in range(8)]
     rows += [curated_row(100 + number, **change) for number, change in enumerate(hidden)]
     with scripted_api(writer) as api:
-        synthesize.fn(lake, "b", "unused", [curate(lake, rows)], settings(api.url), 17)
+        synthesize.fn(lake, "b", writing(), [curate(lake, rows)], settings(api.url), 17)
     assert api.asked
     assert "secret" not in json.dumps(api.asked)
 
@@ -93,7 +103,7 @@ def test_languages_are_not_mixed(lake):
         for number, thing in enumerate(THINGS)
     ]
     with scripted_api(writer) as api:
-        snapshot = synthesize.fn(lake, "b", "unused", [curate(lake, english + german)], settings(api.url), 17)
+        snapshot = synthesize.fn(lake, "b", writing(), [curate(lake, english + german)], settings(api.url), 17)
     for body in api.asked:
         shown = json.dumps(body["messages"])
         assert ("Wo finde ich" in shown) != ("Where do I find" in shown)
@@ -118,7 +128,7 @@ def test_what_is_not_kept_is_counted_and_lies_in_the_quarantine(lake):
 
     curated = curate(lake, [curated_row(number) for number in range(30)])
     with scripted_api(script) as api:
-        snapshot = synthesize.fn(lake, "b", "unused", [curated], settings(api.url, instructions=60), 17)
+        snapshot = synthesize.fn(lake, "b", writing(), [curated], settings(api.url, instructions=60), 17)
     assert lake.scan(snapshot).collect().height == 0
     found = books(lake, "synthesize")
     reasons = {name.removeprefix("self_instruct_") for (kind, name) in found if kind == "out"}
@@ -137,12 +147,12 @@ def test_what_is_not_kept_is_counted_and_lies_in_the_quarantine(lake):
 def test_a_second_run_asks_nothing_and_writes_nothing(lake):
     curated = curate(lake, [curated_row(number) for number in range(30)])
     with scripted_api(writer) as api:
-        first = synthesize.fn(lake, "b", "unused", [curated], settings(api.url), 17)
+        first = synthesize.fn(lake, "b", writing(), [curated], settings(api.url), 17)
         asked = len(api.asked)
-        assert synthesize.fn(lake, "b", "unused", [curated], settings(api.url), 17) == first
+        assert synthesize.fn(lake, "b", writing(), [curated], settings(api.url), 17) == first
         assert len(api.asked) == asked
         # under another key the step works again, but every answer is in the journal
-        again = synthesize.fn(lake, "b", "unused", [curated], settings(api.url, timeout=99), 17)
+        again = synthesize.fn(lake, "b", writing(), [curated], settings(api.url, timeout=99), 17)
         assert len(api.asked) == asked
     assert lake.scan(again).collect().height == lake.scan(first).collect().height
 
@@ -150,7 +160,7 @@ def test_a_second_run_asks_nothing_and_writes_nothing(lake):
 def test_later_rounds_show_what_earlier_ones_wrote(lake):
     curated = curate(lake, [curated_row(number) for number in range(30)])
     with scripted_api(writer) as api:
-        synthesize.fn(lake, "b", "unused", [curated], settings(api.url, instructions=70), 17)
+        synthesize.fn(lake, "b", writing(), [curated], settings(api.url, instructions=70), 17)
     asking = [body["messages"] for body in api.asked if body["messages"][-1]["content"] == "Write a new message."]
     shown = [sum("Invented" in turn["content"] for turn in messages) for messages in asking]
     assert shown == [0] * 64 + [2] * 6
@@ -158,23 +168,23 @@ def test_later_rounds_show_what_earlier_ones_wrote(lake):
 
 def test_nothing_to_start_from(lake, tiny_model):
     curated = curate(lake, [curated_row(1, split="holdout")])
-    snapshot = synthesize.fn(lake, "b", tiny_model, [curated], in_process(), 17)
+    snapshot = synthesize.fn(lake, "b", writing(tiny_model), [curated], in_process(), 17)
     assert lake.scan(snapshot).collect().height == 0
 
 
 def test_mistakes_in_the_settings_are_one_sentence(lake):
     curated = curate(lake, [curated_row(number) for number in range(9)])
     with pytest.raises(EngineError, match=r"its endpoints name no address"):
-        synthesize.fn(lake, "b", "x", [curated], SynthesizeSettings(engine="openai"), 17)
+        synthesize.fn(lake, "b", writing(), [curated], SynthesizeSettings(engine="openai"), 17)
     with pytest.raises(EngineError, match="make vllm-cpu"):
-        synthesize.fn(lake, "b", "x", [curated], SynthesizeSettings(engine="vllm", vllm_python="no/python"), 17)
+        synthesize.fn(lake, "b", writing(), [curated], SynthesizeSettings(engine="vllm", vllm_python="no/python"), 17)
 
 
 def test_a_tiny_model_in_the_process_writes_the_same_twice(lake, tiny_model, tmp_path):
     rows = [curated_row(number) for number in range(12)]
     made = []
     for home in (lake, Lake(str(tmp_path / "other"))):
-        snapshot = synthesize.fn(home, "b", tiny_model, [curate(home, rows)], in_process(), 17)
+        snapshot = synthesize.fn(home, "b", writing(tiny_model), [curate(home, rows)], in_process(), 17)
         quarantine = home.read("quarantine").sort("id").select("id", "reason", "content").collect()
         made.append((home.scan(snapshot).sort("id").collect(), quarantine))
     assert made[0][0].equals(made[1][0])

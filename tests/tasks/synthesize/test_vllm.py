@@ -17,6 +17,7 @@ from tasks.inference.engines import open_engine
 from tasks.inference.journal import open_journal
 from tasks.inference.supervise import descendants
 from tasks.lm.load import MissingModelError, resolve
+from tasks.synthesize.rows import read_seeds
 from tasks.synthesize.task import make_rows
 from tests.processes import left, running
 
@@ -117,7 +118,7 @@ def _synthesize_and_wait(lake, model, snapshot, settings, done) -> None:
     """What the killed process does: the step's work, and then it sits there with the server still open."""
     logging.basicConfig(level=logging.INFO)
     with open_journal(lake.folder("work", "requests")) as journal, open_engine(settings, model) as engine:
-        output = make_rows(lake, [snapshot], "b-synthetic", settings, Client(engine, journal), 17)
+        output = make_rows(read_seeds(lake, [snapshot], 17), "b-synthetic", settings, Client(engine, journal), 17)
         output.books.check("synthesize")
         for table, rows in {"synthetic": output.main, "books": output.books.frame(), **output.sides}.items():
             publish(lake, table, rows, step="synthesize", batch="b-synthetic", key="cd" * 16)

@@ -1,0 +1,33 @@
+"""Synthesis in shards on a real server: every shard is a run of its own, by another worker."""
+
+from pathlib import Path
+
+import httpx
+import polars as pl
+import pytest
+
+from storage.lake import Lake
+from tests.flows.server import start, wait
+from tests.flows.small import small_settings
+
+pytestmark = pytest.mark.slow
+
+
+def test_shards_run_elsewhere_and_are_curated_here(api: httpx.Client, tmp_path: Path, tiny_model: Path) -> None:
+    small = small_settings(tmp_path, tiny_model)
+    asked = small.synthesize.model_copy(update={"shards": 2, "instructions": 5})
+    deployment = api.get("/deployments/name/synthesize/synthesize").raise_for_status().json()["id"]
+    run = start(api, deployment, small.model_copy(update={"synthesize": asked}))
+    state = wait(api, run, 300)
+    assert state["type"] == "COMPLETED", state
+    named = {"flows": {"name": {"any_": ["synthesize-shard"]}}}
+    shards = api.post("/flow_runs/filter", json=named).raise_for_status().json()
+    assert sorted((one["parameters"]["shard"], one["state"]["type"]) for one in shards) == [
+        (0, "COMPLETED"),
+        (1, "COMPLETED"),
+    ]
+    lake = Lake(small.lake)
+    tried = lake.read("books", step="synthesize").filter(kind="in").sort("batch").collect()
+    assert tried["value"].to_list() == [2, 3]
+    curated = lake.read("books", step="score").filter(pl.col("batch").str.contains("-synthetic")).collect()
+    assert curated["batch"].unique().sort().to_list() == tried["batch"].to_list()
