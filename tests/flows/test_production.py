@@ -61,10 +61,25 @@ class Production:
         deployment = self.api.get("/deployments/name/nightly/nightly").raise_for_status().json()["id"]
         run = start(self.api, deployment, self.settings.model_copy(update={"train": train}))
         deadline = time.monotonic() + 200
-        while not processes("tasks.train.worker"):
+        while not self.trainers():
             assert time.monotonic() < deadline, self.api.get(f"/flow_runs/{run}").json()["state"]
             time.sleep(0.2)
         return run
+
+    def worker(self) -> psutil.Process:
+        """The one of the pool cpu; other tests of this process have theirs."""
+        (found,) = (
+            one
+            for one in psutil.Process().children(recursive=True)
+            if "worker start --pool cpu" in command(one)
+            and one.environ()["PREFECT_HOME"] == str(self.folder / "prefect")
+        )
+        return found
+
+    def trainers(self) -> list[int]:
+        """The processes of its runs that train."""
+        runs = self.worker().children(recursive=True)
+        return [one.pid for one in runs if "tasks.train.worker" in command(one)]
 
     def set_state(self, run: str, kind: str, name: str) -> None:
         """What the buttons of the UI do."""
@@ -89,17 +104,12 @@ def production(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> It
         yield Production(api, folder, small.model_copy(update=quick), services)
 
 
-def processes(words: str) -> list[psutil.Process]:
-    """Descendants of this test with these words in their command line."""
-    found = []
-    for one in psutil.Process().children(recursive=True):
-        try:
-            line = " ".join(one.cmdline())
-        except psutil.NoSuchProcess:
-            continue
-        if words in line:
-            found.append(one)
-    return found
+def command(process: psutil.Process) -> str:
+    """Its command line; nothing where it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def below(worker: psutil.Process) -> list[int]:
@@ -107,14 +117,9 @@ def below(worker: psutil.Process) -> list[int]:
     return [one.pid for one in worker.children(recursive=True)]
 
 
-def cpu_worker() -> psutil.Process:
-    return processes("worker start --pool cpu")[0]
-
-
 def test_a_cancelled_night_leaves_no_process(production: Production) -> None:
     run = production.night(steps=100_000)
-    family = below(cpu_worker())
-    assert {one.pid for one in processes("tasks.train.worker")} <= set(family)
+    family = below(production.worker())
     production.set_state(run, "CANCELLING", "Cancelling")
     wait(production.api, run, seconds=60, until={"CANCELLED"})
     assert not left(family, 30)
@@ -124,16 +129,15 @@ def test_a_night_that_died_with_its_worker_is_marked_and_goes_on_where_it_was(pr
     guard({"PREFECT_API_URL": str(production.api.base_url)}, silence=SILENCE)
     lake = Lake(production.settings.lake)
     run = production.night(steps=2)
-    worker = cpu_worker()
-    family, command, told = below(worker), worker.cmdline(), worker.environ()
-    trainers = [one.pid for one in processes("tasks.train.worker")]
+    worker, trainers = production.worker(), production.trainers()
+    family, again, told = below(worker), worker.cmdline(), worker.environ()
     for pid in {worker.pid, *family} - set(trainers):
         os.kill(pid, signal.SIGKILL)
     assert not left(family)  # the training died with the night
     before = {table.name: table.version for table in lake.status()}
 
     log = production.folder / "prefect" / "worker-again.log"
-    production.services.enter_context(process(command[3:], told, log))
+    production.services.enter_context(process(again[3:], told, log))
     wait(production.api, run, seconds=SILENCE + 60, until={"CRASHED"})
     production.set_state(run, "SCHEDULED", "AwaitingRetry")
     state = wait(production.api, run, seconds=200)

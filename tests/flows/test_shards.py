@@ -16,10 +16,10 @@ pytestmark = pytest.mark.slow
 def test_shards_run_elsewhere_and_are_curated_here(api: httpx.Client, tmp_path: Path, tiny_model: Path) -> None:
     small = small_settings(tmp_path, tiny_model)
     asked = small.synthesize.model_copy(update={"shards": 2, "instructions": 5})
-    deployment = api.get("/deployments/name/synthesize/synthesize").raise_for_status().json()["id"]
-    run = start(api, deployment, small.model_copy(update={"synthesize": asked}))
-    state = wait(api, run, 300)
-    assert state["type"] == "COMPLETED", state
+    for name in ("curate", "synthesize"):
+        deployment = api.get(f"/deployments/name/{name}/{name}").raise_for_status().json()["id"]
+        state = wait(api, start(api, deployment, small.model_copy(update={"synthesize": asked})), 300)
+        assert state["type"] == "COMPLETED", state
     named = {"flows": {"name": {"any_": ["synthesize-shard"]}}}
     shards = api.post("/flow_runs/filter", json=named).raise_for_status().json()
     assert sorted((one["parameters"]["shard"], one["state"]["type"]) for one in shards) == [

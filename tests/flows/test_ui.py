@@ -56,7 +56,9 @@ def test_a_night_is_started_by_its_form_and_looked_at(
     api.patch(f"/deployments/{nightly['id']}", json=told).raise_for_status()  # as a team has its own
     open_form(page, address, nightly["id"])
     expect(field(page, LAKE).locator("textarea")).to_have_value(settings.lake)
-    expect(field(page, "Where deduplication and scrubbing run").get_by_role("button", name="local")).to_be_visible()
+    expect(
+        field(page, "Where deduplication, scrubbing and scoring run").get_by_role("button", name="local")
+    ).to_be_visible()
 
     lake = Lake(str(tmp_path / "other"))
     field(page, "Run Name").locator("input").fill("by hand")
