@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.laptop import laptop
+from flows.laptop import free_port, laptop
 from tests.tiny_model import make_tiny_model
 
 
@@ -18,7 +18,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a server with workers and every deployment."""
-    with laptop(tmp_path_factory.mktemp("prefect")) as found:
+    with laptop(tmp_path_factory.mktemp("prefect"), free_port()) as found:
         yield found
 
 

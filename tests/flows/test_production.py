@@ -18,7 +18,7 @@ import pytest
 
 from configs.settings import Settings
 from flows.guard import guard
-from flows.laptop import laptop, process
+from flows.laptop import free_port, laptop, process
 from flows.notify import VARIABLE as WEBHOOK
 from storage.lake import SECRET_VARIABLE, Lake
 from tests.e2e.marker import places_with
@@ -99,7 +99,7 @@ def production(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> It
         with pytest.MonkeyPatch.context() as patch:
             for name, secret in SECRETS.items():
                 patch.setenv(name, secret)
-            address = services.enter_context(laptop(folder / "prefect"))
+            address = services.enter_context(laptop(folder / "prefect", free_port()))
         api = services.enter_context(httpx.Client(base_url=f"{address}/api", timeout=60))
         yield Production(api, folder, small.model_copy(update=quick), services)
 
