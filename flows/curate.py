@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from prefect import flow
 
+from configs.mistake import Mistake
 from configs.settings import Settings
 from flows.batches import settings_hash
 from flows.gpu import gpu_slots
@@ -68,14 +69,22 @@ def synthesize_shard(settings: Settings, shard: int = 0) -> Snapshot | None:
 
     Returns:
         The generated rows; None when nothing was collected yet.
+
+    Raises:
+        Mistake: there are not so many shares.
     """
+    if shard not in range(settings.synthesize.shards):
+        raise Mistake(
+            f"There is no shard {shard}: synthesize.shards is {settings.synthesize.shards}, and 0 is the first."
+        )
     lake = Lake(settings.lake)
     run = current(lake, settings)
     if run is None:
         return None
-    with progress_artifacts(), gpu_slots(settings.train.gpu_slots):
+    with progress_artifacts():
         curated = curate_batches(lake, run, settings)
-        return generate(lake, run.batch, run.champion, curated, settings.synthesize, settings.seed, shard)
+        with gpu_slots(settings.train.gpu_slots):  # what is not curated yet must not wait for a GPU, nor hold one
+            return generate(lake, run.batch, run.champion, curated, settings.synthesize, settings.seed, shard)
 
 
 def curate_batches(lake: Lake, run: Run, settings: Settings) -> list[Snapshot]:

@@ -7,7 +7,6 @@ does, and works here. The rate of a model is SmolLM2's on this machine's process
 
 import multiprocessing
 import pickle
-import resource
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +25,7 @@ from tasks.lm.load import MissingModelError, resolve
 from tests.bench._dedupe_data import real_texts
 from tests.bench._directly import called_directly
 from tests.bench._table import show
+from tests.bench.wheel import Peak
 from tests.tiny_model import make_tiny_model
 
 WHOLE = 100_000_000
@@ -41,14 +41,14 @@ class Measured:
         rows: how many.
         seconds: by step.
         stored: bytes by table, compressed.
-        memory: bytes, at most.
+        memory: gigabytes, at most.
         sent: bytes by step that a cluster's network would carry.
     """
 
     rows: int
     seconds: Mapping[str, float]
     stored: Mapping[str, int]
-    memory: int
+    memory: float
     sent: Mapping[str, int]
 
 
@@ -79,13 +79,16 @@ def run(*, quick: bool) -> dict[str, Any]:
     )
     return {
         "rows_per_s": {step: round(1 / each) for step, each in slopes.items() if each > 1e-7},
-        "bytes_per_row": {"lake": round(sum(stored.values())), "memory": round((large.memory - small.memory) / more),
-                          "network": round(sum(sent.values()))},
+        "bytes_per_row": {
+            "lake": round(sum(stored.values())),
+            "memory": round((large.memory - small.memory) * 1e9 / more),
+            "network": round(sum(sent.values())),
+        },
         "hours": round(seconds * WHOLE / 3600, 1),
         "terabytes": round(sum(stored.values()) * WHOLE / 1e12, 2),
         "shuffled_terabytes": round(sum(sent.values()) * WHOLE / 1e12, 2),
         "smollm2_rows_per_s": models and round(1 / models, 2),
-    }  # fmt: skip
+    }
 
 
 def _has_smollm2() -> bool:
@@ -119,11 +122,10 @@ def _measure(rows: int, model: str | None, cluster: bool) -> Measured:
         seconds: defaultdict[str, float] = defaultdict(float)
         sent: Counter[str] = Counter()
         packing = patch.dict(ENGINES, ray=partial(_packing, sent)) if cluster else nullcontext()
-        with called_directly(seconds), packing:
+        with called_directly(seconds), packing, Peak() as peak:
             curate.curate(parse(asked, "the benchmark's settings"))
         stored = {table.name: table.size for table in Lake(f"{folder}/lake").status() if table.name in KEPT}
-    memory = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return Measured(rows, dict(seconds), stored, memory * 1024, sent)
+    return Measured(rows, dict(seconds), stored, peak.gigabytes, sent)
 
 
 def _packing(

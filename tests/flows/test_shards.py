@@ -6,6 +6,8 @@ import httpx
 import polars as pl
 import pytest
 
+from configs.mistake import Mistake
+from flows.curate import synthesize_shard
 from storage.lake import Lake
 from tests.flows.server import start, wait
 from tests.flows.small import small_settings
@@ -31,3 +33,8 @@ def test_shards_run_elsewhere_and_are_curated_here(api: httpx.Client, tmp_path: 
     assert tried["value"].to_list() == [2, 3]
     curated = lake.read("books", step="score").filter(pl.col("batch").str.contains("-synthetic")).collect()
     assert curated["batch"].unique().sort().to_list() == tried["batch"].to_list()
+
+
+def test_a_shard_that_there_is_not_is_a_mistake(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(Mistake, match="There is no shard 1"):
+        synthesize_shard.fn(small_settings(tmp_path, tiny_model), shard=1)
