@@ -1,13 +1,17 @@
 """What Flywheel needs on a Prefect server. `flywheel deploy` and `make ui` set it up, as often as they like."""
 
+import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
+from prefect.workers.process import ProcessWorker
 
 from configs.mistake import Mistake
 from flows.guard import guard, server
@@ -15,10 +19,11 @@ from flows.guard import guard, server
 HOME = Path(__file__).resolve().parent.parent
 POOLS = ("cpu", "gpu")
 PoolType = Literal["process", "kubernetes"]
-TEMPLATES: dict[PoolType, list[str]] = {
-    "process": [],
-    "kubernetes": ["--base-job-template", "deploy/kubernetes/job-template.json"],
+TEMPLATES: Mapping[PoolType, Callable[[], dict[str, Any]]] = {
+    "process": ProcessWorker.get_default_base_job_template,
+    "kubernetes": lambda: json.loads((HOME / "deploy/kubernetes/job-template.json").read_text()),
 }
+"""What a run is made of in a pool of each type."""
 
 
 class SetupError(Mistake):
@@ -39,34 +44,29 @@ def set_up(environment: Mapping[str, str], pool_type: PoolType = "process", gpus
     """
     told = {"FLYWHEEL_HOME": str(HOME), "FLYWHEEL_IMAGE": "flywheel", **environment}
     try:
-        for pool in POOLS:
-            _set_up_pool(pool, pool_type, told)
+        with server(told) as client:
+            for pool in POOLS:
+                _set_up_pool(client, pool, pool_type)
         _prefect(["deploy", "--all", "--prefect-file", "deploy/prefect.yaml"], told)
         guard(told, gpus)
     except httpx.HTTPError as error:
         raise SetupError(f"The Prefect server of PREFECT_API_URL ({told['PREFECT_API_URL']}): {error}") from error
 
 
-def _set_up_pool(pool: str, pool_type: PoolType, environment: Mapping[str, str]) -> None:
+def _set_up_pool(client: SyncPrefectClient, pool: str, pool_type: PoolType) -> None:
     """What else was set in a pool that is there already, a pause or a limit, is a person's and stays."""
-    template, found = TEMPLATES[pool_type], _type(pool, environment)
-    if found is None:
-        _prefect(["work-pool", "create", pool, "--type", pool_type, *template], environment)
-    elif found != pool_type:
+    template = TEMPLATES[pool_type]()
+    try:
+        found = client.read_work_pool(pool).type
+    except ObjectNotFound:
+        client.create_work_pool(WorkPoolCreate(name=pool, type=pool_type, base_job_template=template))
+        return
+    if found != pool_type:
         raise SetupError(
             f"The work pool {pool} is there already, of type {found}, not {pool_type}: choose that one with --pools, "
             f"or remove the pool with `prefect work-pool delete {pool}`."
         )
-    elif template:
-        _prefect(["work-pool", "update", pool, *template], environment)
-
-
-def _type(pool: str, environment: Mapping[str, str]) -> str | None:
-    with server(environment) as client:
-        try:
-            return client.read_work_pool(pool).type
-        except ObjectNotFound:
-            return None
+    client.update_work_pool(pool, WorkPoolUpdate(base_job_template=template))
 
 
 def _prefect(arguments: list[str], environment: Mapping[str, str]) -> None:
