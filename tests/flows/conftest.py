@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from flows.laptop import free_port, laptop
+from tests.flows.server import client
 from tests.tiny_model import make_tiny_model
 
 
@@ -24,5 +25,5 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def api(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{address}/api", timeout=60) as client:
-        yield client
+    with client(address) as asked:
+        yield asked

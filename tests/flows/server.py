@@ -9,7 +9,26 @@ import pytest
 
 from configs.settings import Settings
 
+BUSY = httpx.codes.SERVICE_UNAVAILABLE
+PATIENCE = 180
+"""Seconds: SQLite waits for a lock for 60."""
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+class Again(httpx.HTTPTransport):
+    """Asks again when the server's SQLite is locked for a moment, as Prefect's own clients do."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        deadline = time.monotonic() + PATIENCE
+        while (answer := super().handle_request(request)).status_code == BUSY and time.monotonic() < deadline:
+            answer.close()
+            time.sleep(0.5)
+        return answer
+
+
+def client(address: str) -> httpx.Client:
+    """Of the API of a server."""
+    return httpx.Client(base_url=f"{address}/api", timeout=PATIENCE, transport=Again())
 
 
 def start(api: httpx.Client, deployment: str, settings: Settings) -> str:

@@ -22,7 +22,7 @@ from flows.laptop import free_port, laptop, process
 from flows.notify import VARIABLE as WEBHOOK
 from storage.lake import SECRET_VARIABLE, Lake
 from tests.e2e.marker import places_with
-from tests.flows.server import start, wait
+from tests.flows.server import client, start, wait
 from tests.flows.small import small_settings
 from tests.processes import left
 
@@ -100,7 +100,7 @@ def production(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> It
             for name, secret in SECRETS.items():
                 patch.setenv(name, secret)
             address = services.enter_context(laptop(folder / "prefect", free_port()))
-        api = services.enter_context(httpx.Client(base_url=f"{address}/api", timeout=60))
+        api = services.enter_context(client(address))
         yield Production(api, folder, small.model_copy(update=quick), services)
 
 
