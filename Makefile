@@ -37,7 +37,7 @@ lint: install ## format, style and types
 	@$(RUN)/mypy
 
 test: model ## all tests
-	@$(RUN)/python -m pytest -n 2 --dist loadfile
+	@$(RUN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lock: ## pin what the images install anew; TORCH=folder or page with the CPU builds of torch
 	@$(PYTHON) deploy/images/lock.py $(TORCH)

@@ -26,6 +26,12 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # they share the cor
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: two workers then end together, and none runs the last long one alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data beside the checkout; tests that want it are skipped where it is absent."""
