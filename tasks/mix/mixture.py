@@ -79,7 +79,8 @@ def make_mixture(
     recipe = settings.recipe(stage)
     shares = weights(recipe)
     left_out = LeftOut(seed)
-    sources, texts, candidates = _candidates(lake, stage, batch, settings, collect, left_out, seed)
+    learned = _learned(lake, stage, model)
+    sources, texts, candidates = _candidates(lake, stage, batch, settings, collect, left_out, seed, learned)
     rows_in = texts.height + left_out.counts.total()
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
     poor, rip_notes = (
@@ -118,21 +119,28 @@ def make_mixture(
         "notes": {**candidates.notes, **rip_notes},
         "baselines": compare(candidates.pool, taken.filter(pl.col("part").is_in(_names(leading(recipe))))["id"], seed),
     }
-    new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(_learned(lake, stage, model)))
+    new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(learned.implode()))
     return Mixed(name, rows, manifest, rows_in, dropped, new["id"].n_unique())
 
 
 def _candidates(
-    lake: Lake, stage: str, batch: str, settings: MixSettings, collect: CollectSettings, left_out: LeftOut, seed: int
+    lake: Lake,
+    stage: str,
+    batch: str,
+    settings: MixSettings,
+    collect: CollectSettings,
+    left_out: LeftOut,
+    seed: int,
+    learned: pl.Series,
 ) -> tuple[dict[str, dict[str, Any]], pl.DataFrame, Candidates]:
     """Where each source of the recipe stands now, the texts of all candidates, and what the rules say of tables."""
     tables = {source.table for source in settings.recipe(stage) if source.table is not None}
     versions = {table: {"table": table, "version": _version(lake, table)} for table in tables}
     if stage in JUDGED:
-        candidates = judgements(lake, stage, batch, settings, seed)
+        candidates = judgements(lake, stage, batch, settings, seed, learned)
         texts = [judged_texts(lake, batch, candidates.rows)]
     else:
-        candidates = conversations(lake, stage, batch, settings, seed)
+        candidates = conversations(lake, stage, batch, settings, seed, learned)
         texts = [conversation_texts(lake, stage, batch, candidates.rows)]
     left_out.add_all(candidates.left_out)
     described: dict[str, dict[str, Any]] = {}
@@ -144,7 +152,8 @@ def _candidates(
         outside = file_rows(source, stage, allowed, settings.max_rows, left_out, seed)
         described[source.name] = {"path": source.path, "files": outside.files}
         texts.append(outside_texts(lake, stage, batch, outside.rows))
-    return described, pl.concat(texts, how="diagonal").sort("order"), candidates
+    ordered = pl.concat(texts, how="diagonal").sort(pl.col("id").is_in(learned.implode()), "order")
+    return described, ordered, candidates
 
 
 def _version(lake: Lake, table: str) -> int | None:
@@ -170,7 +179,7 @@ def _by(rows: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:
     return {name: {"rows": count, "trained_tokens": tokens} for name, count, tokens in sums.iter_rows()}
 
 
-def _learned(lake: Lake, stage: str, path: str) -> list[str]:
+def _learned(lake: Lake, stage: str, path: str) -> pl.Series:
     """Ids of the rows that a model or its ancestors were trained on in this stage."""
     known = models(lake)
     by_id = {row["id"]: row for row in known.iter_rows(named=True)}
@@ -181,4 +190,4 @@ def _learned(lake: Lake, stage: str, path: str) -> list[str]:
             mixtures.append(current["mixture"])
         current = by_id.get(current["parent"])
     rows = lake.read("mixtures").filter(pl.col("batch").is_in(mixtures)).select("id")
-    return rows.unique().sort("id").collect()["id"].to_list()
+    return rows.unique().sort("id").collect()["id"]

@@ -1,4 +1,4 @@
-"""Rows of files that a recipe names: read as they are, sampled by hash like all others."""
+"""Rows of files that a recipe names: read as they are, sampled by hash."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

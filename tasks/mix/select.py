@@ -37,7 +37,9 @@ class Candidates:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int) -> Candidates:
+def conversations(
+    lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int, learned: pl.Series
+) -> Candidates:
     """Curated rows: documents and all of the general set for continued pre-training, else conversations.
 
     Args:
@@ -46,6 +48,7 @@ def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, see
         batch: the newest batch that counts.
         settings: the rules, the recipe, and how many rows of each part are taken at most.
         seed: the order follows from it.
+        learned: ids of rows that the model was trained on before, which come last.
     """
     wanted = pl.col("kind") == "conversation"
     if stage == "cpt":
@@ -71,12 +74,12 @@ def conversations(lake: Lake, stage: str, batch: str, settings: MixSettings, see
     )
     leaders = [source.name for source in leading(settings.recipe(stage))]
     pool = rows.filter(pl.col("part").is_in(leaders), pl.col("reason").ne_missing("disliked"))
-    ordered = _with_openings(lake, _with_vectors(lake, _ordered(rows, seed), POOL * most), POOL * most)
+    ordered = _with_openings(lake, _with_vectors(lake, _ordered(rows, seed, learned), POOL * most), POOL * most)
     chosen, notes = spread(ordered, settings.select, most, seed)
     return _taken(chosen, most, pool.select("id", "user_hash", "ruled_out", *SCORES), notes)
 
 
-def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int) -> Candidates:
+def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int, learned: pl.Series) -> Candidates:
     """Preferences: single answers with a label for kto, pairs of answers for the others; the same judgement once.
 
     Pairs that the model sampled itself (best_of_n) answer prompts of users and are only compared with each other: a
@@ -109,7 +112,7 @@ def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: 
         .join(_users(lake).rename({"id": "target_id"}), on="target_id", how="left", maintain_order="left")
         .collect()
     )
-    ordered, most = _ordered(rows, seed), settings.max_rows
+    ordered, most = _ordered(rows, seed, learned), settings.max_rows
     return _taken(limited(ordered, "user_share", lambda some: user_share(some, settings.select, most)), most)
 
 
@@ -144,10 +147,11 @@ def _users(lake: Lake) -> pl.LazyFrame:
     return lake.read("interactions").select("id", "user_hash").unique("id")
 
 
-def _ordered(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """`rows` by a hash of seed and id, which is their `order`: a grown history changes little of a sample."""
+def _ordered(rows: pl.DataFrame, seed: int, learned: pl.Series) -> pl.DataFrame:
+    """`rows` by whether they are `learned`, so that a long history leaves room for a new night, and by a hash of seed
+    and id, which is their `order`: a grown history changes little of a sample."""
     order = pl.Series("order", [digest(str(seed), name) for name in rows["id"]], dtype=pl.String)
-    return rows.with_columns(order).sort("order")
+    return rows.with_columns(order, learned=pl.col("id").is_in(learned.implode())).sort("learned", "order")
 
 
 def _passed(rows: pl.DataFrame, most: int) -> pl.LazyFrame:
@@ -176,7 +180,7 @@ def _taken(
     rows: pl.DataFrame, most: int, pool: pl.DataFrame | None = None, notes: Mapping[str, str] | None = None
 ) -> Candidates:
     """The rows without a reason, in order, and at most so many of each part."""
-    passed = rows.filter(pl.col("reason").is_null()).sort("order")
+    passed = rows.filter(pl.col("reason").is_null()).sort("learned", "order")
     taken = passed.filter(pl.int_range(pl.len()).over("part") < most)
     beyond = passed.join(taken, on="id", how="anti").select("id", reason=pl.lit("beyond_max_rows"))
     left_out = pl.concat([rows.filter(pl.col("reason").is_not_null()).select("id", "reason"), beyond])

@@ -171,6 +171,21 @@ def test_rows_that_the_model_learned_before_are_not_new(tmp_path: Path, model: s
     assert again.manifest["rows"] == 10
 
 
+def test_a_long_history_leaves_room_for_what_is_new(tmp_path: Path, model: str) -> None:
+    lake = Lake(str(tmp_path))
+    curate(lake, [talk(f"u{number}") for number in range(100)])
+    first = run(lake, model, max_rows=30)
+    assert first.snapshot is not None
+    register(lake, Model("sft-1", "lm", "sft", model, "hash", parent="base", mixture=first.snapshot.batch), batch=BATCH)
+    new = [f"v{number}" for number in range(10)]
+    curate(lake, [talk(name) for name in new], "0002-bbbbbbbb")
+    second = rows_of(lake, run(lake, model, batch="0002-bbbbbbbb", max_rows=90))
+    fresh = set(second["id"]) - set(rows_of(lake, first)["id"])
+    assert set(new) <= fresh
+    assert len(fresh) == 80  # all that is left
+    assert second.height == 90
+
+
 def test_what_is_mixed_while_somebody_is_erased_is_mixed_again(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,10 +17,12 @@ from tasks.mix.select import Candidates, conversations
 from tasks.mix.spread import similar
 from tests.tasks.mix.lakes import BATCH, OPEN, curate, manifest_of, prefer, run, talk
 
+NOTHING_LEARNED = pl.Series([], dtype=pl.String)
+
 
 def chosen(lake: Lake, **settings: Any) -> tuple[list[str], Candidates]:
     wanted = MixSettings(select=OPEN.model_copy(update=settings), max_rows=1000)
-    found = conversations(lake, "sft", BATCH, wanted, 1)
+    found = conversations(lake, "sft", BATCH, wanted, 1, NOTHING_LEARNED)
     return sorted(found.rows["id"]), found
 
 
@@ -126,7 +128,7 @@ def test_a_share_of_one_is_no_limit(tmp_path: Path) -> None:
     curate(lake, [talk(f"{at}", "Write a short reply to this ticket, please.") for at in range(9)])
     own(lake, {f"{at}": "busy" for at in range(9)})
     wanted = OPEN.model_copy(update={"max_user_share": 1.0, "always_allowed": 1})
-    found = conversations(lake, "sft", BATCH, MixSettings(select=wanted, max_rows=5), 1)
+    found = conversations(lake, "sft", BATCH, MixSettings(select=wanted, max_rows=5), 1, NOTHING_LEARNED)
     assert list(why(found).values()) == ["beyond_max_rows"] * 4
 
 
