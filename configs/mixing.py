@@ -144,7 +144,9 @@ class MixSettings(Section):
     sources: tuple[MixSource, ...] = Field(
         default=RECIPE, description="What a mixture is made of; each stage takes the sources that it can read."
     )
-    max_rows: int = Field(default=20_000, ge=1, description="Most rows of a mixture: new ones first.")
+    max_rows: int = Field(
+        default=20_000, ge=1, description="Most rows of a mixture: first what the model has not learned yet."
+    )
     min_rows: int = Field(default=8, ge=1, description="A stage with fewer new rows is skipped, with that reason.")
 
     def recipe(self, stage: str) -> list[MixSource]:

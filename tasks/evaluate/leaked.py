@@ -11,7 +11,7 @@ import polars as pl
 
 from storage.lake import Lake
 from storage.registry import Model, ancestors
-from tasks.text.contamination import contaminated
+from tasks.text.contamination import contaminated, index_of
 from tasks.text.conversation import contents, dialogue, user_text
 from tasks.text.sealed import sealed_rows
 
@@ -29,8 +29,8 @@ def leaked(lake: Lake, items: pl.DataFrame, models: Sequence[Model]) -> pl.Serie
     """
     trained = _trained(lake, models)
     held_out = items.select("messages", id="item", split=pl.lit("holdout")).unique("id", maintain_order=True)
-    sealed = sealed_rows(held_out, lake.secret())
-    found = [contaminated(trained[column], sealed, lake.secret())["item"] for column in ("asked", "whole")]
+    index = index_of(sealed_rows(held_out, lake.secret()))
+    found = [contaminated(trained[column], index, lake.secret())["item"] for column in ("asked", "whole")]
     return pl.concat(found).str.strip_suffix("/said").unique(maintain_order=True).alias("item")
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from storage.snapshot import digest
-
 FIGURES = {
     "perplexity": pl.col("perplexity").median(),
     "reward": pl.col("reward").mean(),
@@ -36,8 +34,7 @@ def compare(pool: pl.DataFrame | None, chosen: pl.Series, seed: int) -> dict[str
     """
     if pool is None or not len(chosen):
         return {}
-    order = pl.Series("at_random", [digest("random", str(seed), name) for name in pool["id"]], dtype=pl.String)
-    rows = pool.with_columns(order)
+    rows = pool.with_columns(at_random=pl.col("id").hash(seed))
     mine = pl.col("id").is_in(chosen.implode())
     choices = {
         "chosen": rows.filter(mine),

@@ -19,6 +19,7 @@ from tasks.mix.left_out import LeftOut
 from tasks.mix.outside import file_rows
 from tasks.mix.rights import rights
 from tasks.mix.rip import rip
+from tasks.mix.sample import Sample
 from tasks.mix.select import Candidates, conversations, judgements, replayed
 from tasks.mix.share import Part, take
 from tasks.mix.views import VIEWS, Tokens, conversation_texts, judged_texts, make_views, outside_texts
@@ -78,9 +79,10 @@ def make_mixture(
     check_marks(tokens.tokenizer)
     recipe = settings.recipe(stage)
     shares = weights(recipe)
-    left_out = LeftOut(seed)
-    learned = _learned(lake, stage, model)
-    sources, texts, candidates = _candidates(lake, stage, batch, settings, collect, left_out, seed, learned)
+    left_out = LeftOut()
+    line = _line(lake, stage, model)
+    sample = Sample(seed, batch, since=max((step["batch"] for step in line), default=""))
+    sources, texts, candidates = _candidates(lake, stage, settings, collect, left_out, sample)
     rows_in = texts.height + left_out.counts.total()
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
     poor, rip_notes = (
@@ -119,29 +121,22 @@ def make_mixture(
         "notes": {**candidates.notes, **rip_notes},
         "baselines": compare(candidates.pool, taken.filter(pl.col("part").is_in(_names(leading(recipe))))["id"], seed),
     }
-    new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(learned.implode()))
+    new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(_learned(lake, line).implode()))
     return Mixed(name, rows, manifest, rows_in, dropped, new["id"].n_unique())
 
 
 def _candidates(
-    lake: Lake,
-    stage: str,
-    batch: str,
-    settings: MixSettings,
-    collect: CollectSettings,
-    left_out: LeftOut,
-    seed: int,
-    learned: pl.Series,
+    lake: Lake, stage: str, settings: MixSettings, collect: CollectSettings, left_out: LeftOut, sample: Sample
 ) -> tuple[dict[str, dict[str, Any]], pl.DataFrame, Candidates]:
     """Where each source of the recipe stands now, the texts of all candidates, and what the rules say of tables."""
     tables = {source.table for source in settings.recipe(stage) if source.table is not None}
     versions = {table: {"table": table, "version": _version(lake, table)} for table in tables}
     if stage in JUDGED:
-        candidates = judgements(lake, stage, batch, settings, seed, learned)
-        texts = [judged_texts(lake, batch, candidates.rows)]
+        candidates = judgements(lake, stage, settings, sample)
+        texts = [judged_texts(lake, sample.batch, candidates.rows)]
     else:
-        candidates = conversations(lake, stage, batch, settings, seed, learned)
-        texts = [conversation_texts(lake, stage, batch, candidates.rows)]
+        candidates = conversations(lake, stage, settings, sample)
+        texts = [conversation_texts(lake, stage, sample.batch, candidates.rows)]
     left_out.add_all(candidates.left_out)
     described: dict[str, dict[str, Any]] = {}
     for source in settings.recipe(stage):
@@ -149,11 +144,10 @@ def _candidates(
             described[source.name] = versions[source.table]
             continue
         allowed = rights(lake, source.name, collect)
-        outside = file_rows(source, stage, allowed, settings.max_rows, left_out, seed)
+        outside = file_rows(source, stage, allowed, settings.max_rows, left_out, sample)
         described[source.name] = {"path": source.path, "files": outside.files}
-        texts.append(outside_texts(lake, stage, batch, outside.rows))
-    ordered = pl.concat(texts, how="diagonal").sort(pl.col("id").is_in(learned.implode()), "order")
-    return described, ordered, candidates
+        texts.append(outside_texts(lake, stage, sample.batch, outside.rows))
+    return described, sample.sorted(pl.concat(texts, how="diagonal")), candidates
 
 
 def _version(lake: Lake, table: str) -> int | None:
@@ -179,15 +173,20 @@ def _by(rows: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:
     return {name: {"rows": count, "trained_tokens": tokens} for name, count, tokens in sums.iter_rows()}
 
 
-def _learned(lake: Lake, stage: str, path: str) -> pl.Series:
-    """Ids of the rows that a model or its ancestors were trained on in this stage."""
+def _line(lake: Lake, stage: str, path: str) -> list[dict[str, Any]]:
+    """A model and its ancestors, as far as they were trained in this stage: rows of the table models."""
     known = models(lake)
     by_id = {row["id"]: row for row in known.iter_rows(named=True)}
     current = next((row for row in by_id.values() if path in {row["path"], str(lake.local(row["path"]))}), None)
-    mixtures = []
+    line = []
     while current is not None:
         if current["stage"] == stage and current["mixture"] is not None:
-            mixtures.append(current["mixture"])
+            line.append(current)
         current = by_id.get(current["parent"])
-    rows = lake.read("mixtures").filter(pl.col("batch").is_in(mixtures)).select("id")
+    return line
+
+
+def _learned(lake: Lake, line: Sequence[Mapping[str, Any]]) -> pl.Series:
+    """Ids of the rows that these models were trained on."""
+    rows = lake.read("mixtures").filter(pl.col("batch").is_in([step["mixture"] for step in line])).select("id")
     return rows.unique().sort("id").collect()["id"]

@@ -1,4 +1,4 @@
-"""Rows of files that a recipe names: read as they are, sampled by hash."""
+"""Rows of files that a recipe names: read as they are, sampled like all others."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ from storage.columns import MESSAGES
 from storage.snapshot import digest
 from tasks.mix.left_out import LeftOut
 from tasks.mix.rights import Rights
+from tasks.mix.sample import FILES, Sample
 from tasks.records.containers import container, records
 from tasks.records.files import File, files
 from tasks.records.formats.registry import parse
@@ -44,7 +45,7 @@ class Outside:
     files: list[dict[str, Any]]
 
 
-def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out: LeftOut, seed: int) -> Outside:
+def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out: LeftOut, sample: Sample) -> Outside:
     """The first rows of a source's files, in the order of the sample; the same row counts once.
 
     Args:
@@ -53,7 +54,7 @@ def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out
         rights: who of the files may be learned from.
         most: rows that are kept, which bounds memory.
         left_out: gets the others.
-        seed: the order follows from it.
+        sample: the order of the rows.
 
     Raises:
         SourceError: the path does not exist or cannot be opened.
@@ -64,7 +65,7 @@ def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out
         if isinstance(read, str):
             left_out.add(place, read)
             continue
-        row = _row(source.name, read, seed) | {"comes_from": comes_from}
+        row = _row(source.name, read, sample) | {"comes_from": comes_from}
         if rights.erased.row(row["id"]):
             left_out.add(row["id"], "erased")
         elif row["id"] in kept:
@@ -75,17 +76,17 @@ def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out
         if len(kept) >= 2 * most:
             _cut(kept, most, left_out)
     _cut(kept, most, left_out)
-    rows = pl.DataFrame(list(kept.values()), schema=COLUMNS).with_columns(batch=pl.lit("files")).sort("order")
+    rows = pl.DataFrame(list(kept.values()), schema=COLUMNS).with_columns(batch=pl.lit(FILES)).sort("order")
     contradicted = pl.len().over("order") > 1
     left_out.add_all(rows.filter(contradicted).with_columns(reason=pl.lit("contradicted")))
     described = [{"uri": file.uri, "bytes": file.size, "digest": file.digest(file.size)} for file in found]
     return Outside(rows.filter(~contradicted), described)
 
 
-def _row(source: str, read: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def _row(source: str, read: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
     """A row with its id. Rows of one order differ in nothing but their label: they contradict each other."""
     unlabelled = json.dumps({**read, "label": None})
-    order = digest(str(seed), digest(source, unlabelled))
+    order = sample.order(digest(source, unlabelled))
     return {"id": digest(source, json.dumps(read)), "part": source, "source": source, "order": order, **read}
 
 

@@ -9,7 +9,7 @@ from configs.mixing import ANSWERS, MixSettings, MixSource, leading
 from storage.columns import SCORES
 from storage.lake import Lake
 from storage.opinions import until
-from storage.snapshot import digest
+from tasks.mix.sample import Sample
 from tasks.mix.spread import first_words, limited, spread, user_share
 from tasks.text.rules import score_rules, with_reason
 
@@ -37,18 +37,14 @@ class Candidates:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def conversations(
-    lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int, learned: pl.Series
-) -> Candidates:
+def conversations(lake: Lake, stage: str, settings: MixSettings, sample: Sample) -> Candidates:
     """Curated rows: documents and all of the general set for continued pre-training, else conversations.
 
     Args:
         lake: where the tables are.
         stage: cpt, or one of ANSWERS or PROMPTS.
-        batch: the newest batch that counts.
         settings: the rules, the recipe, and how many rows of each part are taken at most.
-        seed: the order follows from it.
-        learned: ids of rows that the model was trained on before, which come last.
+        sample: the order of the rows, and the newest batch that counts.
     """
     wanted = pl.col("kind") == "conversation"
     if stage == "cpt":
@@ -57,13 +53,13 @@ def conversations(
     recipe = [source for source in settings.recipe(stage) if source.table == "curated"]
     rules = score_rules(settings.select, answers=answers)
     curated = (
-        until(lake.read("curated"), batch)
+        until(lake.read("curated"), sample.batch)
         .filter(wanted, pl.col("split") == "train")
         .select("id", "batch", "source", "language", "domain", *SCORES, part=_part(recipe))
         .join(_users(lake), on="id", how="left")
     )
     rows = (
-        with_reason(lake, curated, batch, settings.select, answers=answers)
+        with_reason(lake, curated, sample.batch, settings.select, answers=answers)
         .with_columns(
             reason=_in_recipe(pl.col("reason")),
             reviewed=pl.col("decision").eq_missing("keep"),
@@ -74,12 +70,12 @@ def conversations(
     )
     leaders = [source.name for source in leading(settings.recipe(stage))]
     pool = rows.filter(pl.col("part").is_in(leaders), pl.col("reason").ne_missing("disliked"))
-    ordered = _with_openings(lake, _with_vectors(lake, _ordered(rows, seed, learned), POOL * most), POOL * most)
-    chosen, notes = spread(ordered, settings.select, most, seed)
+    ordered = _with_openings(lake, _with_vectors(lake, _ordered(rows, sample), POOL * most), POOL * most)
+    chosen, notes = spread(ordered, settings.select, most, sample.seed)
     return _taken(chosen, most, pool.select("id", "user_hash", "ruled_out", *SCORES), notes)
 
 
-def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: int, learned: pl.Series) -> Candidates:
+def judgements(lake: Lake, stage: str, settings: MixSettings, sample: Sample) -> Candidates:
     """Preferences: single answers with a label for kto, pairs of answers for the others; the same judgement once.
 
     Pairs that the model sampled itself (best_of_n) answer prompts of users and are only compared with each other: a
@@ -89,7 +85,7 @@ def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: 
     kind, compared = ("label", "label") if stage == "kto" else ("pair", "rejected")
     same = pl.struct("prompt", "chosen", compared)
     rows = (
-        until(lake.read("preferences"), batch)
+        until(lake.read("preferences"), sample.batch)
         .filter(pl.col("kind") == kind, pl.col("split") == "train")
         .sort("id")
         .select(
@@ -112,7 +108,7 @@ def judgements(lake: Lake, stage: str, batch: str, settings: MixSettings, seed: 
         .join(_users(lake).rename({"id": "target_id"}), on="target_id", how="left", maintain_order="left")
         .collect()
     )
-    ordered, most = _ordered(rows, seed, learned), settings.max_rows
+    ordered, most = _ordered(rows, sample), settings.max_rows
     return _taken(limited(ordered, "user_share", lambda some: user_share(some, settings.select, most)), most)
 
 
@@ -147,29 +143,27 @@ def _users(lake: Lake) -> pl.LazyFrame:
     return lake.read("interactions").select("id", "user_hash").unique("id")
 
 
-def _ordered(rows: pl.DataFrame, seed: int, learned: pl.Series) -> pl.DataFrame:
-    """`rows` by whether they are `learned`, so that a long history leaves room for a new night, and by a hash of seed
-    and id, which is their `order`: a grown history changes little of a sample."""
-    order = pl.Series("order", [digest(str(seed), name) for name in rows["id"]], dtype=pl.String)
-    return rows.with_columns(order, learned=pl.col("id").is_in(learned.implode())).sort("learned", "order")
+def _ordered(rows: pl.DataFrame, sample: Sample) -> pl.DataFrame:
+    """`rows` as a sample takes them, with `turn`: their place, and the `order` of those that have no reason yet."""
+    of = [None if reason else sample.order(name) for name, reason in rows.select("id", "reason").iter_rows()]
+    return sample.sorted(rows.with_columns(order=pl.Series(of, dtype=pl.String))).with_row_index("turn")
 
 
-def _passed(rows: pl.DataFrame, most: int) -> pl.LazyFrame:
-    """`id` of the first so many rows of a part that have no reason."""
-    return (
-        rows.filter(pl.col("reason").is_null()).filter(pl.int_range(pl.len()).over("part") < most).lazy().select("id")
-    )
+def _passed(rows: pl.DataFrame, most: int) -> pl.Expr:
+    """Whether an id is that of one of the first so many rows of a part that have no reason."""
+    first = rows.filter(pl.col("reason").is_null()).filter(pl.int_range(pl.len()).over("part") < most)
+    return pl.col("id").is_in(first["id"].implode())
 
 
 def _with_openings(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """`rows` with the `opening` of the first so many of a part that have no reason: how the first question begins."""
-    found = lake.read("curated").join(_passed(rows, most), on="id", how="semi").select("id", opening=first_words())
+    found = lake.read("curated").filter(_passed(rows, most)).select("id", opening=first_words())
     return rows.join(found.unique("id").collect(), on="id", how="left", maintain_order="left")
 
 
 def _with_vectors(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """`rows` with the `vector` of the first so many of a part that have no reason; all of one embedding model."""
-    found = lake.read("embeddings").join(_passed(rows, most), on="id", how="semi")
+    found = lake.read("embeddings").filter(_passed(rows, most))
     vectors = found.select("id", "model", "vector").unique("id").collect()
     commonest = vectors["model"].value_counts().sort("count", "model", descending=True)["model"].head(1)
     of_one = vectors.filter(pl.col("model").is_in(commonest.implode())).select("id", "vector")
@@ -180,7 +174,7 @@ def _taken(
     rows: pl.DataFrame, most: int, pool: pl.DataFrame | None = None, notes: Mapping[str, str] | None = None
 ) -> Candidates:
     """The rows without a reason, in order, and at most so many of each part."""
-    passed = rows.filter(pl.col("reason").is_null()).sort("learned", "order")
+    passed = rows.filter(pl.col("reason").is_null()).sort("turn")
     taken = passed.filter(pl.int_range(pl.len()).over("part") < most)
     beyond = passed.join(taken, on="id", how="anti").select("id", reason=pl.lit("beyond_max_rows"))
     left_out = pl.concat([rows.filter(pl.col("reason").is_not_null()).select("id", "reason"), beyond])

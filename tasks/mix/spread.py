@@ -32,7 +32,7 @@ def spread(
     Only rows without a reason are looked at. A rule sees what the one before it left, and lets the best ones stay.
 
     Args:
-        rows: candidates: `id`, `part`, `replay`, `learned`, `order`, `reason`, `user_hash`, `vector`, `opening` (see
+        rows: candidates: `id`, `part`, `replay`, `turn`, `reason`, `user_hash`, `vector`, `opening` (see
             `first_words`), `reviewed`, and the scores.
         settings: the limits.
         most: rows of a part that a mixture takes at most.
@@ -55,7 +55,7 @@ def spread(
             log.info("mix: no rule on diversity: no row has an embedding; set score.embedding_model")
     if rows["user_hash"].is_null().all():
         notes["user_share"] = NO_USERS
-    best_first = rows.sort(better_first(settings.quality), "learned", "order", descending=[True, False, False])
+    best_first = rows.sort(better_first(settings.quality), "turn", descending=[True, False])
     for name, limit in limits.items():
         best_first = limited(best_first, name, limit)
     return best_first, notes

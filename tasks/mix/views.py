@@ -12,7 +12,7 @@ from storage.opinions import until
 from storage.progress import progress
 from storage.tables import TABLES
 from tasks.lm.template import TemplateError, encode, is_document, render
-from tasks.text.contamination import contaminated
+from tasks.text.contamination import contaminated, index_of
 from tasks.text.conversation import dialogue, user_text
 
 View = dict[str, Any]
@@ -51,8 +51,11 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
     Columns: those of `candidates`, messages, edit, rejected (list), and in_holdout: whether it gives away a part of the
     sealed holdout (see `tasks.text.contamination`).
     """
-    curated = until(lake.read("curated"), batch)
-    rows = candidates.lazy().join(curated.select("id", "messages"), on="id", how="left", maintain_order="left")
+    wanted = pl.col("id").is_in(
+        candidates["id"].implode()
+    )  # a filter, which the files see: a join would open all texts
+    curated = until(lake.read("curated"), batch).filter(wanted).select("id", "messages")
+    rows = candidates.lazy().join(curated, on="id", how="left", maintain_order="left")
     preferences = until(lake.read("preferences"), batch)
     said = preferences.filter(pl.col("kind") == "pair")
     by_target = pl.col("target_id").alias("id")
@@ -83,7 +86,8 @@ def outside_texts(lake: Lake, stage: str, batch: str, rows: pl.DataFrame) -> pl.
 
 def judged_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their prompt, chosen and rejected text, and in_holdout."""
-    said = until(lake.read("preferences"), batch).select("id", "prompt", "chosen", "rejected", "label")
+    wanted = pl.col("id").is_in(candidates["id"].implode())
+    said = until(lake.read("preferences"), batch).filter(wanted).select("id", "prompt", "chosen", "rejected", "label")
     rows = candidates.lazy().join(said, on="id", how="left", maintain_order="left")
     return _marked(lake, batch, rows.collect(), "prompt", ["chosen", "rejected"])
 
@@ -203,8 +207,10 @@ def _answer(text: str) -> dict[str, Any]:
 
 def _marked(lake: Lake, batch: str, rows: pl.DataFrame, messages: str, answers: list[str]) -> pl.DataFrame:
     """`rows` with in_holdout. Of the holdout only keyed hashes are known here."""
-    sealed = until(lake.read("sealed"), batch).collect()
+    if rows.is_empty():
+        return rows.with_columns(in_holdout=pl.lit(False))
+    index = index_of(until(lake.read("sealed"), batch).collect())
     whole = pl.concat_str(dialogue(messages), *answers, separator="\n", ignore_nulls=True)
     texts = rows.select(asked=user_text(messages), whole=whole)
-    found = [contaminated(text, sealed, lake.secret())["row"] for text in texts]
+    found = [contaminated(text, index, lake.secret())["row"] for text in texts]
     return rows.with_columns(in_holdout=pl.int_range(pl.len()).is_in(pl.concat(found).to_list()))

@@ -67,20 +67,19 @@ def seal(ids: pl.Series, texts: pl.Series, key: bytes) -> pl.DataFrame:
     return pl.DataFrame({"id": ids, "exact": exact.view(np.int64), "grams": grams}, schema=SEALED)
 
 
-def contaminated(texts: pl.Series, sealed: pl.DataFrame, key: bytes) -> pl.DataFrame:
+def contaminated(texts: pl.Series, index: Index, key: bytes) -> pl.DataFrame:
     """Which texts give away which items.
 
     Args:
         texts: what may be trained on.
-        sealed: items, see `seal`; of the same key.
+        index: of the items, see `index_of`.
         key: the lake's secret.
 
     Returns:
         `row` (position in `texts`), `item`, `reason`, `covered` (share of the item's words), by row and item.
     """
-    if not len(texts) or not sealed.height:
+    if not len(texts) or not index.words.height:
         return pl.DataFrame(schema=FOUND)
-    index = _index(sealed)
     same, found = [], []
     for start in range(0, len(texts), SLICE):
         exact, hashes, offsets = _grams(texts[start : start + SLICE], key)
@@ -91,7 +90,8 @@ def contaminated(texts: pl.Series, sealed: pl.DataFrame, key: bytes) -> pl.DataF
     return _verdicts(pl.concat(same), rare.join(index.places, on="gram").drop("gram"), index)
 
 
-def _index(sealed: pl.DataFrame) -> Index:
+def index_of(sealed: pl.DataFrame) -> Index:
+    """Items as they are looked up: see `seal`."""
     items = sealed.select("exact", "grams", item="id")
     grams = (
         items.select("item", hash="grams")

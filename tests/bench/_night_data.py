@@ -42,7 +42,7 @@ def conversations(number: int, rows: int) -> list[Record]:
     asked, answered = _sentences()
     made = []
     for at in range(rows):
-        name = f"chat-{number}-{at}"
+        name = f"chat-{number:05d}-{at:05d}"  # of one length: more digits could be a telephone's
         question = f"{name}: " + "\n\n".join(chance.sample(asked, PARAGRAPHS))
         answer = "\n\n".join(chance.sample(answered, PARAGRAPHS))
         when = (FIRST + timedelta(days=number, seconds=at)).isoformat()

@@ -16,6 +16,7 @@ from storage.snapshot import digest
 from tasks.mix.left_out import LeftOut
 from tasks.mix.outside import file_rows
 from tasks.mix.rights import Rights
+from tasks.mix.sample import Sample
 from tasks.mix.task import Mixture, mix
 from tasks.text.sealed import sealed_rows
 
@@ -66,9 +67,9 @@ def run(lake: Lake, model: str, stage: str = "sft", batch: str = BATCH, seed: in
 
 def read_file(source: MixSource, stage: str = "sft", most: int = 10, seed: int = 1) -> tuple[pl.DataFrame, LeftOut]:
     """The rows of a source's files, where nobody was erased, and what is left out."""
-    left_out = LeftOut(seed)
+    left_out = LeftOut()
     everybody = Rights(Erased({}, b""), Names(user_hash(b"secret"), [source.name]), CollectSettings())
-    return file_rows(source, stage, everybody, most, left_out, seed).rows, left_out
+    return file_rows(source, stage, everybody, most, left_out, Sample(seed, BATCH, since="")).rows, left_out
 
 
 def rows_of(lake: Lake, mixture: Mixture) -> pl.DataFrame:

@@ -13,16 +13,17 @@ from storage.publish import publish
 from storage.snapshot import digest
 from tasks.mix.baselines import compare
 from tasks.mix.rip import left_out
+from tasks.mix.sample import Sample
 from tasks.mix.select import Candidates, conversations
 from tasks.mix.spread import similar
 from tests.tasks.mix.lakes import BATCH, OPEN, curate, manifest_of, prefer, run, talk
 
-NOTHING_LEARNED = pl.Series([], dtype=pl.String)
+SAMPLE = Sample(seed=1, batch=BATCH, since="")
 
 
 def chosen(lake: Lake, **settings: Any) -> tuple[list[str], Candidates]:
     wanted = MixSettings(select=OPEN.model_copy(update=settings), max_rows=1000)
-    found = conversations(lake, "sft", BATCH, wanted, 1, NOTHING_LEARNED)
+    found = conversations(lake, "sft", wanted, SAMPLE)
     return sorted(found.rows["id"]), found
 
 
@@ -128,7 +129,7 @@ def test_a_share_of_one_is_no_limit(tmp_path: Path) -> None:
     curate(lake, [talk(f"{at}", "Write a short reply to this ticket, please.") for at in range(9)])
     own(lake, {f"{at}": "busy" for at in range(9)})
     wanted = OPEN.model_copy(update={"max_user_share": 1.0, "always_allowed": 1})
-    found = conversations(lake, "sft", BATCH, MixSettings(select=wanted, max_rows=5), 1, NOTHING_LEARNED)
+    found = conversations(lake, "sft", MixSettings(select=wanted, max_rows=5), SAMPLE)
     assert list(why(found).values()) == ["beyond_max_rows"] * 4
 
 

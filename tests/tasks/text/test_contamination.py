@@ -5,7 +5,7 @@ import random
 import polars as pl
 import pytest
 
-from tasks.text.contamination import COMMON, SEALED, contaminated, seal
+from tasks.text.contamination import COMMON, SEALED, contaminated, index_of, seal
 
 KEY = b"secret of this lake"
 WORDS = [a + b for a in ("ba", "ke", "li", "mo", "nu", "pa", "re", "si", "to", "wu") for b in "abcdefghijklmnopqrst"]
@@ -17,7 +17,7 @@ def prose(seed: int, length: int) -> list[str]:
 
 def found(texts, items, key=KEY):
     sealed = seal(pl.Series([f"item{at}" for at in range(len(items))]), pl.Series(items), KEY)
-    return contaminated(pl.Series(texts), sealed, key).rows()
+    return contaminated(pl.Series(texts), index_of(sealed), key).rows()
 
 
 ITEM = prose(1, 60)
@@ -85,8 +85,8 @@ def test_another_key_finds_nothing():
 def test_nothing_gives_nothing():
     empty = seal(pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.String), KEY)
     assert empty.schema == pl.Schema(SEALED)
-    assert contaminated(pl.Series([LONG]), empty, KEY).is_empty()
-    assert contaminated(pl.Series([], dtype=pl.String), empty, KEY).is_empty()
+    assert contaminated(pl.Series([LONG]), index_of(empty), KEY).is_empty()
+    assert contaminated(pl.Series([], dtype=pl.String), index_of(empty), KEY).is_empty()
     assert found(["", "   "], ["", LONG]) == []
 
 

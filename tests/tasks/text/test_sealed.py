@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from tasks.text.contamination import contaminated
+from tasks.text.contamination import contaminated, index_of
 from tasks.text.sealed import sealed_rows
 
 KEY = b"key"
@@ -22,7 +22,7 @@ def found(text: str) -> list[str]:
         row("b", "It is all in vain, is it not, my dear?"),
         row("c", "x y", "z", split="train"),
     ]
-    return contaminated(pl.Series([text]), sealed_rows(pl.DataFrame(rows), KEY), KEY)["item"].to_list()
+    return contaminated(pl.Series([text]), index_of(sealed_rows(pl.DataFrame(rows), KEY)), KEY)["item"].to_list()
 
 
 def test_the_question_must_not_be_in_what_is_trained_on():
