@@ -28,7 +28,7 @@ class Sample:
 
     def order(self, name: str) -> str:
         """Of a row among others as old, by its id: a grown batch changes little of a sample."""
-        return digest(str(self.seed), self.batch, name)
+        return digest(f"{self.seed} {self.batch} {name}")
 
     def sorted(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` (with `batch` and `order`), those first that came since. Where it was never trained, all are new."""
