@@ -1,6 +1,6 @@
 """What the `flywheel` command prints: the summary of a run, the state of a lake."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +28,8 @@ COLORS = {
 }
 SPARKS = "▁▂▃▄▅▆▇█"
 BAR = 20  # characters
+LAST = 3
+"""Models of a lineage that are named besides the first."""
 
 
 def print_summary(console: Console, lake: Lake, batch: str, report: str | None) -> None:
@@ -220,8 +222,14 @@ def _verdict_panel(lake: Lake, batch: str) -> Panel:
 
 
 def _lineage(lake: Lake, champion: str | None) -> str:
-    chain = [row.model for row in tables.lineage(lake, champion)]
+    chain = shortened([row.model for row in tables.lineage(lake, champion)])
     return f"[dim]({' -> '.join(chain)})[/]" if len(chain) > 1 else ""
+
+
+def shortened(chain: Sequence[str]) -> list[str]:
+    """The first and the last few of a long chain: after a hundred nights the others would fill the screen."""
+    left = len(chain) - LAST - 1
+    return [chain[0], f"{left} more", *chain[-LAST:]] if left > 1 else list(chain)
 
 
 def _size(size: float) -> str:
