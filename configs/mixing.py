@@ -145,7 +145,7 @@ class MixSettings(Section):
         default=RECIPE, description="What a mixture is made of; each stage takes the sources that it can read."
     )
     max_rows: int = Field(
-        default=20_000, ge=1, description="Most rows of a mixture: first what the model has not learned yet."
+        default=20_000, ge=1, description="Most rows of a mixture: what came since the last training, then others."
     )
     min_rows: int = Field(default=8, ge=1, description="A stage with fewer new rows is skipped, with that reason.")
 

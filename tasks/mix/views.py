@@ -51,9 +51,7 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
     Columns: those of `candidates`, messages, edit, rejected (list), and in_holdout: whether it gives away a part of the
     sealed holdout (see `tasks.text.contamination`).
     """
-    wanted = pl.col("id").is_in(
-        candidates["id"].implode()
-    )  # a filter, which the files see: a join would open all texts
+    wanted = pl.col("id").is_in(candidates["id"].implode())  # by a filter, which the files see: a join opens all texts
     curated = until(lake.read("curated"), batch).filter(wanted).select("id", "messages")
     rows = candidates.lazy().join(curated, on="id", how="left", maintain_order="left")
     preferences = until(lake.read("preferences"), batch)
