@@ -59,7 +59,12 @@ def load_trainable(folder: str, task: str = "CAUSAL_LM", *, quantized: bool = Fa
         raise TrainingError(f"{folder} is a reward model, which gives scores and writes no answers: train another one.")
     if quantized:
         options = options | {"quantization_config": _four_bits()}
-    return loader.from_pretrained(folder, dtype=torch.float32, **options)
+    model = loader.from_pretrained(folder, dtype=torch.float32, **options)
+    for layer in model.modules() if quantized else ():
+        # On a processor with AVX512-BF16, bitsandbytes repacks the weights when a layer first evaluates, and fails on
+        # one whose inputs are no multiple of its blocks (its `_convert_weight_packed_for_cpu`).
+        layer.support_avx512bf16_for_cpu = False
+    return model
 
 
 def _scores(folder: str) -> bool:
