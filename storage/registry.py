@@ -81,6 +81,12 @@ def find(lake: Lake, model_id: str) -> Model | None:
     return _model(lake, rows.row(0, named=True)) if rows.height else None
 
 
+def in_folder(lake: Lake, path: str) -> Model | None:
+    """The model whose files lie in a folder, or None; the oldest, should there be more."""
+    rows = models(lake).filter(pl.col("path").is_in([path, _relative(lake, path)]))
+    return _model(lake, rows.row(0, named=True)) if rows.height else None
+
+
 def known(lake: Lake, model_id: str) -> Model:
     """The model of that id, wherever its files are.
 

@@ -10,7 +10,7 @@ import polars as pl
 from configs.mixing import JUDGED, PAIRS, MixSettings, MixSource, leading, weights
 from configs.sources import CollectSettings
 from storage.lake import Lake
-from storage.registry import models
+from storage.registry import ancestors, in_folder, models
 from storage.snapshot import digest
 from tasks.lm.load import load_tokenizer
 from tasks.lm.template import check_marks, template_hash
@@ -80,8 +80,8 @@ def make_mixture(
     recipe = settings.recipe(stage)
     shares = weights(recipe)
     left_out = LeftOut()
-    line = _line(lake, stage, model)
-    sample = Sample(seed, batch, since=max((step["batch"] for step in line), default=""))
+    before = _trained_before(lake, stage, model)
+    sample = Sample(seed, batch, since=max(before["batch"], default=""))
     sources, texts, candidates = _candidates(lake, stage, settings, collect, left_out, sample)
     rows_in = texts.height + left_out.counts.total()
     views, refused = make_views(texts, lambda row: VIEWS[stage](row, tokens))
@@ -121,7 +121,8 @@ def make_mixture(
         "notes": {**candidates.notes, **rip_notes},
         "baselines": compare(candidates.pool, taken.filter(pl.col("part").is_in(_names(leading(recipe))))["id"], seed),
     }
-    new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(_learned(lake, line).implode()))
+    learned = _learned(lake, before["mixture"])
+    new = taken.filter(~pl.col("part").is_in(replayed(recipe)), ~pl.col("id").is_in(learned.implode()))
     return Mixed(name, rows, manifest, rows_in, dropped, new["id"].n_unique())
 
 
@@ -173,20 +174,14 @@ def _by(rows: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:
     return {name: {"rows": count, "trained_tokens": tokens} for name, count, tokens in sums.iter_rows()}
 
 
-def _line(lake: Lake, stage: str, path: str) -> list[dict[str, Any]]:
-    """A model and its ancestors, as far as they were trained in this stage: rows of the table models."""
-    known = models(lake)
-    by_id = {row["id"]: row for row in known.iter_rows(named=True)}
-    current = next((row for row in by_id.values() if path in {row["path"], str(lake.local(row["path"]))}), None)
-    line = []
-    while current is not None:
-        if current["stage"] == stage and current["mixture"] is not None:
-            line.append(current)
-        current = by_id.get(current["parent"])
-    return line
+def _trained_before(lake: Lake, stage: str, path: str) -> pl.DataFrame:
+    """Rows of the table models: a model and its ancestors, as far as they were trained in this stage."""
+    model = in_folder(lake, path)
+    line = [] if model is None else [one.id for one in ancestors(lake, model)]
+    return models(lake).filter(pl.col("id").is_in(line), pl.col("stage") == stage, pl.col("mixture").is_not_null())
 
 
-def _learned(lake: Lake, line: Sequence[Mapping[str, Any]]) -> pl.Series:
-    """Ids of the rows that these models were trained on."""
-    rows = lake.read("mixtures").filter(pl.col("batch").is_in([step["mixture"] for step in line])).select("id")
+def _learned(lake: Lake, mixtures: pl.Series) -> pl.Series:
+    """Ids of the rows of some mixtures."""
+    rows = lake.read("mixtures").filter(pl.col("batch").is_in(mixtures.implode())).select("id")
     return rows.unique().sort("id").collect()["id"]

@@ -54,7 +54,12 @@ def take(rows: pl.DataFrame, sources: Sequence[MixSource], max_rows: int) -> tup
 
     def counts(number: int) -> dict[str, int]:
         total = total_tokens(int(tokens[number]), [(shares[name], int(sums[name][-1])) for name in sums])
-        return {name: _fitting(sums[name], shares[name] * total) for name in sums}
+        while True:  # rows are whole, so a source falls short of its share, and the others' shares grow
+            fitting = {name: _fitting(sums[name], shares[name] * total) for name in sums}
+            made = int(tokens[number]) + sum(int(sums[name][fitting[name]]) for name in sums)
+            if made >= total:
+                return fitting
+            total = made
 
     low, high = 0, ahead.height
     while low < high:  # the most leading rows with which all sources together fit

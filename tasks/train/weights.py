@@ -60,10 +60,11 @@ def load_trainable(folder: str, task: str = "CAUSAL_LM", *, quantized: bool = Fa
     if quantized:
         options = options | {"quantization_config": _four_bits()}
     model = loader.from_pretrained(folder, dtype=torch.float32, **options)
-    for layer in model.modules() if quantized else ():
-        # On a processor with AVX512-BF16, bitsandbytes repacks the weights when a layer first evaluates, and fails on
-        # one whose inputs are no multiple of its blocks (its `_convert_weight_packed_for_cpu`).
-        layer.support_avx512bf16_for_cpu = False
+    for layer in model.modules():
+        # On a processor with AVX512-BF16, bitsandbytes repacks a layer's 4 bits when it first evaluates, and fails
+        # where inputs are no multiple of its blocks (its `_convert_weight_packed_for_cpu`).
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
     return model
 
 

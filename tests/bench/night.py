@@ -44,11 +44,13 @@ def run(*, quick: bool) -> dict[str, Any]:
             flows = [product.night() for _ in range(MEASURED)]
         product.live(TENFOLD * nights - product.nights)
         long = product.measure()
+    if short.keys() != long.keys():
+        raise RuntimeError(f"Not every night did the same: {sorted(short)} after few, {sorted(long)} after many.")
     direct, flow = sum(short.values()), statistics.median(flows)
     show(
         f"A night of {rows:,} conversations: {flow:.1f} s as a flow, {direct:.1f} s called directly",
         ["step", f"seconds after {nights} nights", f"after {TENFOLD * nights} nights"],
-        [[step, f"{short[step]:.2f}", f"{long.get(step, 0):.2f}"] for step in short],
+        [[step, f"{short[step]:.2f}", f"{long[step]:.2f}"] for step in short],
     )
     return {
         "overhead_s": round(flow - direct, 1),

@@ -110,7 +110,7 @@ def test_shares_are_of_trained_tokens_and_a_shortfall_is_said(
     replayed = rows_of(lake, mixture).filter(replay=True)["id"]
     assert (len(replayed), set(replayed.str.head(1))) == (parts["general"]["rows"], {"g"})
     assert 0.07 < parts["general"]["share"] <= 0.1
-    assert 0.27 < parts["synthetic"]["share"] < 0.31  # shares are met to a row
+    assert 0.27 < parts["synthetic"]["share"] <= 0.3
     assert not [record for record in caplog.records if "missing" in record.message]
 
     much = MixSource(name="general", table="curated", select=GENERAL.select, weight=0.8)
@@ -178,11 +178,11 @@ def test_a_long_history_leaves_room_for_what_is_new(tmp_path: Path, model: str) 
     register(lake, Model("sft-1", "lm", "sft", model, "hash", parent="base", mixture=first.snapshot.batch), batch=BATCH)
     new = [f"v{number}" for number in range(10)]
     curate(lake, [talk(name) for name in new], "0002-bbbbbbbb")
-    second = rows_of(lake, run(lake, model, batch="0002-bbbbbbbb", max_rows=90))
-    fresh = set(second["id"]) - set(rows_of(lake, first)["id"])
-    assert set(new) <= fresh
-    assert second.height == 90
-    assert len(fresh) > 10 + 40  # every night reads another part of the history
+    second = rows_of(lake, run(lake, model, batch="0002-bbbbbbbb", max_rows=40))
+    assert second.height == 40
+    history = set(second["id"]) - set(new)
+    assert len(history) == 30
+    assert len(history & set(rows_of(lake, first)["id"])) < 20  # every night reads another part of it
 
 
 def test_what_is_mixed_while_somebody_is_erased_is_mixed_again(
