@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 import polars as pl
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
-from pyarrow.fs import FileSystem, copy_files
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileSystem, FileType, PyFileSystem, copy_files
 
 from configs.mistake import Mistake
 from storage.snapshot import Snapshot
@@ -44,6 +45,10 @@ class Lake:
 
     uri: str
     options: dict[str, str] = field(default_factory=dict)
+    _opened: dict[str, "_Opened"] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type["Lake"], tuple[str, dict[str, str]]]:
+        return Lake, (self.uri, self.options)  # what is open in one process is not in another
 
     @property
     def is_local(self) -> bool:
@@ -86,17 +91,25 @@ class Lake:
         return here
 
     def delta(self, table: str) -> DeltaTable | None:
-        """The Delta table, or None before its first row."""
-        try:
-            return DeltaTable(self.path("tables", table), storage_options=self.options or None)
-        except TableNotFoundError:
-            return None
+        """The Delta table as it is now, or None before its first row; to write to it, take `ensure`'s.
+
+        To open a table costs the more the longer its log is, so it stays open as long as nobody writes to it.
+        """
+        known = self._opened.get(table)
+        if known is None or not known.is_newest():
+            if (delta := self._open(table)) is None:
+                return None
+            known = self._opened[table] = _Opened(delta, self._files(table))
+        return known.delta
 
     def ensure(self, table: str) -> DeltaTable:
-        """The Delta table, made empty if it is not there, and with every column that was thought of since."""
+        """The Delta table, made empty if it is not there, and with every column that was thought of since.
+
+        Nobody else has this object: what others write while it is written to is seen as a conflict.
+        """
         kind = TABLES[table]
         schema = Schema.from_arrow(pl.DataFrame(schema=kind.schema).to_arrow().schema)
-        if (existing := self.delta(table)) is not None:
+        if (existing := self._open(table)) is not None:
             return _with_columns(existing, schema)
         return DeltaTable.create(
             self.path("tables", table),
@@ -130,9 +143,7 @@ class Lake:
         delta = self.delta(table)
         if delta is None:
             return pl.LazyFrame(schema=schema)
-        if version is not None:
-            delta.load_as_version(version)
-        rows = pl.scan_delta(delta)
+        rows = pl.scan_delta(delta if version is None else DeltaTable(delta.table_uri, version, self.options or None))
         if batch is not None:
             rows = rows.filter(pl.col("batch") == batch)
         if step is not None:
@@ -173,6 +184,36 @@ class Lake:
         with os.fdopen(handle, "wb") as out:
             out.write(secrets.token_hex(32).encode())
         return file.read_bytes()
+
+
+    def _open(self, table: str) -> DeltaTable | None:
+        try:
+            return DeltaTable(self.path("tables", table), storage_options=self.options or None)
+        except TableNotFoundError:
+            return None
+
+    def _files(self, table: str) -> FileSystem:
+        """The files of a table, reached as it is."""
+        return PyFileSystem(DeltaStorageHandler(self.path("tables", table), self.options or None))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A table that is open, at one version, and its files."""
+
+    delta: DeltaTable
+    files: FileSystem
+
+    def is_newest(self) -> bool:
+        """Whether nobody has written since.
+
+        Commits are numbered one by one, each in a file of its own (Delta protocol, "Delta Log Entries"). Where its own
+        is gone, the log was cleaned up, or the table deleted, and the next one's absence says nothing.
+        """
+        version = self.delta.version()
+        names = [f"_delta_log/{number:020d}.json" for number in (version, version + 1)]
+        own, following = self.files.get_file_info(names)
+        return bool(own.type == FileType.File and following.type == FileType.NotFound)
 
 
 def _column(known: pl.Schema, name: str, kind: pl.DataType) -> pl.Expr:
