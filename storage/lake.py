@@ -99,7 +99,7 @@ class Lake:
         if known is None or not known.is_newest():
             if (delta := self._open(table)) is None:
                 return None
-            known = self._opened[table] = _Opened(delta, self._files(table))
+            known = self._opened[table] = _Opened.of(delta, self.options)
         return known.delta
 
     def ensure(self, table: str) -> DeltaTable:
@@ -185,35 +185,41 @@ class Lake:
             out.write(secrets.token_hex(32).encode())
         return file.read_bytes()
 
-
     def _open(self, table: str) -> DeltaTable | None:
         try:
             return DeltaTable(self.path("tables", table), storage_options=self.options or None)
         except TableNotFoundError:
             return None
 
-    def _files(self, table: str) -> FileSystem:
-        """The files of a table, reached as it is."""
-        return PyFileSystem(DeltaStorageHandler(self.path("tables", table), self.options or None))
-
 
 @dataclass(frozen=True)
 class _Opened:
-    """A table that is open, at one version, and its files."""
+    """A table that is open at one version.
+
+    Commits are numbered one by one, each in a file of its own (Delta protocol, "Delta Log Entries"). As long as that of
+    this version is there unchanged, and the next one is not, this is the newest. Where it is gone, the log was cleaned
+    up or the table deleted, and the next one's absence says nothing.
+    """
 
     delta: DeltaTable
     files: FileSystem
+    written: int | None  # the commit, in nanoseconds
+
+    @staticmethod
+    def of(delta: DeltaTable, options: dict[str, str]) -> "_Opened":
+        files = PyFileSystem(DeltaStorageHandler(delta.table_uri, options or None))
+        return _Opened(delta, files, files.get_file_info(_commit(delta.version())).mtime_ns)
 
     def is_newest(self) -> bool:
-        """Whether nobody has written since.
-
-        Commits are numbered one by one, each in a file of its own (Delta protocol, "Delta Log Entries"). Where its own
-        is gone, the log was cleaned up, or the table deleted, and the next one's absence says nothing.
-        """
+        """Whether nobody has written since."""
         version = self.delta.version()
-        names = [f"_delta_log/{number:020d}.json" for number in (version, version + 1)]
-        own, following = self.files.get_file_info(names)
-        return bool(own.type == FileType.File and following.type == FileType.NotFound)
+        own, following = self.files.get_file_info([_commit(version), _commit(version + 1)])
+        there = own.type == FileType.File and own.mtime_ns == self.written
+        return bool(there and following.type == FileType.NotFound)
+
+
+def _commit(version: int) -> str:
+    return f"_delta_log/{version:020}.json"
 
 
 def _column(known: pl.Schema, name: str, kind: pl.DataType) -> pl.Expr:

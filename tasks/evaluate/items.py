@@ -15,6 +15,7 @@ import polars as pl
 
 from configs.settings import EvaluateSettings, SelectSettings
 from storage.columns import MESSAGES, SCORES
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.opinions import until
 from storage.snapshot import digest
@@ -144,12 +145,12 @@ def _preferences(lake: Lake, batch: str) -> pl.LazyFrame:
 
 def _described(lake: Lake, rows: pl.LazyFrame) -> pl.DataFrame:
     """`rows` with id, slices and group of their target; targets of the general domain are left out."""
-    own = lake.read("scrubbed").filter(pl.col("domain") != "general").select("id", *DESCRIBED).unique("id")
+    own = distinct(lake.read("scrubbed").filter(pl.col("domain") != "general").select("id", *DESCRIBED), "id")
     return _grouped(lake, rows.rename({"target_id": "id"}).join(own, on="id")).collect()
 
 
 def _grouped(lake: Lake, rows: pl.LazyFrame) -> pl.LazyFrame:
-    groups = lake.read("splits").select("id", "group").unique("id")
+    groups = distinct(lake.read("splits").select("id", "group"), "id")
     return rows.join(groups, on="id", how="left").with_columns(group=pl.coalesce("group", "id"))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.registry import Model, ancestors
 from tasks.text.contamination import contaminated, index_of
@@ -39,10 +40,5 @@ def _trained(lake: Lake, models: Sequence[Model]) -> pl.DataFrame:
     mixtures = {step.mixture for model in models for step in ancestors(lake, model) if step.mixture}
     answers = [contents(column).list.join("\n") for column in ("completion", "chosen", "rejected")]
     said = pl.concat_str(dialogue("prompt"), *answers, separator="\n", ignore_nulls=True)
-    return (
-        lake.read("mixtures")
-        .filter(pl.col("batch").is_in(sorted(mixtures)))
-        .unique(["id", "stage"])
-        .select(asked=pl.coalesce("text", user_text("prompt")), whole=pl.coalesce("text", said))
-        .collect()
-    )
+    rows = distinct(lake.read("mixtures").filter(pl.col("batch").is_in(sorted(mixtures))), "id", "stage")
+    return rows.select(asked=pl.coalesce("text", user_text("prompt")), whole=pl.coalesce("text", said)).collect()

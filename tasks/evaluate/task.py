@@ -10,6 +10,7 @@ import polars as pl
 from prefect import task
 
 from configs.settings import EvaluateSettings, ScoreSettings, SelectSettings
+from storage.distinct import distinct
 from storage.evidence import TASK
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
@@ -142,7 +143,7 @@ def _scores(
     """Rows of `evaluations` for one model, and how many items were scored in an earlier batch already."""
     calculated = pl.col("metric").is_in(CALCULATED) | pl.col("metric").str.starts_with(TASK)
     earlier = lake.read("evaluations").filter(pl.col("model") == model.id, calculated)
-    known = earlier.unique("id").select(SCORE.names()).collect().join(items.select("item"), on="item", how="semi")
+    known = distinct(earlier, "id").select(SCORE.names()).collect().join(items.select("item"), on="item", how="semi")
     todo = items.join(known, on="item", how="anti")
     rows = known
     if todo.height:

@@ -1,10 +1,9 @@
 """Which rows a mixture takes where there are more than it can: those that came since the last training, then others."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import polars as pl
-
-from storage.snapshot import digest
 
 FILES = "files"
 """The batch of a row that none brought."""
@@ -28,7 +27,7 @@ class Sample:
 
     def order(self, name: str) -> str:
         """Of a row among others as old, by its id: a grown batch changes little of a sample."""
-        return digest(f"{self.seed} {self.batch} {name}")
+        return blake2b(f"{self.seed} {self.batch} {name}".encode(), digest_size=16).hexdigest()
 
     def sorted(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` (with `batch` and `order`), those first that came since. Where it was never trained, all are new."""

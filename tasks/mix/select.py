@@ -7,6 +7,7 @@ import polars as pl
 
 from configs.mixing import ANSWERS, MixSettings, MixSource, leading
 from storage.columns import SCORES
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.opinions import until
 from tasks.mix.sample import Sample
@@ -140,7 +141,7 @@ def _in_recipe(reason: pl.Expr) -> pl.Expr:
 
 def _users(lake: Lake) -> pl.LazyFrame:
     """Whose conversation is whose: `id`, `user_hash`."""
-    return lake.read("interactions").select("id", "user_hash").unique("id")
+    return distinct(lake.read("interactions").select("id", "user_hash"), "id")
 
 
 def _ordered(rows: pl.DataFrame, sample: Sample) -> pl.DataFrame:
@@ -158,13 +159,13 @@ def _passed(rows: pl.DataFrame, most: int) -> pl.Expr:
 def _with_openings(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """`rows` with the `opening` of the first so many of a part that have no reason: how the first question begins."""
     found = lake.read("curated").filter(_passed(rows, most)).select("id", opening=first_words())
-    return rows.join(found.unique("id").collect(), on="id", how="left", maintain_order="left")
+    return rows.join(distinct(found, "id").collect(), on="id", how="left", maintain_order="left")
 
 
 def _with_vectors(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """`rows` with the `vector` of the first so many of a part that have no reason; all of one embedding model."""
     found = lake.read("embeddings").filter(_passed(rows, most))
-    vectors = found.select("id", "model", "vector").unique("id").collect()
+    vectors = distinct(found.select("id", "model", "vector"), "id").collect()
     commonest = vectors["model"].value_counts().sort("count", "model", descending=True)["model"].head(1)
     of_one = vectors.filter(pl.col("model").is_in(commonest.implode())).select("id", "vector")
     return rows.join(of_one, on="id", how="left", maintain_order="left")

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 from tasks.text.conversation import contents, last_answer, prompt
@@ -19,14 +20,10 @@ def feedback_of(lake: Lake, scrubbed: Snapshot) -> pl.DataFrame:
     targets = lake.scan(scrubbed).filter(pl.col("origin") != "feedback").select(target_id="id")
     now = everything.filter(pl.col("batch") == scrubbed.batch)
     earlier = everything.filter(pl.col("batch") < scrubbed.batch).join(targets, on="target_id", how="semi")
-    given = pl.concat([now, earlier]).select(columns).unique("id", keep="first").collect()
-    texts = (
-        lake.read("scrubbed")
-        .filter(pl.col("origin") == "feedback", pl.col("id").is_in(given["id"].implode()))
-        .select("id", preferred=_text_of("preferred"), rejected=_text_of("rejected"))
-        .unique("id")
-        .collect()
-    )
+    given = distinct(pl.concat([now, earlier]).select(columns), "id").collect()
+    written = lake.read("scrubbed").filter(pl.col("origin") == "feedback", pl.col("id").is_in(given["id"].implode()))
+    read = written.select("id", preferred=_text_of("preferred"), rejected=_text_of("rejected"))
+    texts = distinct(read, "id").collect()
     return given.join(texts, on="id", how="left").sort("id")
 
 
@@ -40,16 +37,13 @@ def answers(lake: Lake, given: pl.DataFrame) -> pl.DataFrame:
     """
     targets = given.lazy().select("target_id").unique()
     repeats = lake.read("duplicates").select("kept_id", target_id="id").join(targets, on="target_id", how="semi")
-    kept_of = repeats.unique("target_id").collect()
-    wanted = pl.concat([targets.collect()["target_id"], kept_of["kept_id"]]).unique()
-    rows = (  # by a filter, which the files see: a join would open the texts of the whole table
-        lake.read("scrubbed")
-        .filter(pl.col("origin") != "feedback", pl.col("id").is_in(wanted.implode()))
-        .select("id", "model", answer=last_answer(), prompt=prompt())
-        .unique("id")
-        .join(lake.read("splits").select("id", "split").unique("id"), on="id")
-        .collect()
-    )
+    kept_of = distinct(repeats, "target_id").collect()
+    ids = pl.concat([targets.collect()["target_id"], kept_of["kept_id"]]).unique()
+    wanted = pl.col("id").is_in(ids.implode())  # by a filter, which the files see: a join opens the texts of all rows
+    said = lake.read("scrubbed").filter(pl.col("origin") != "feedback", wanted)
+    read = distinct(said.select("id", "model", answer=last_answer(), prompt=prompt()), "id")
+    sides = distinct(lake.read("splits").filter(wanted).select("id", "split"), "id")
+    rows = read.join(sides, on="id").collect()
     kept = rows.select(kept_id="id", kept_answer="answer")
     return (
         rows.rename({"id": "target_id"})

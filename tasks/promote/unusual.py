@@ -14,6 +14,7 @@ from scipy.stats import betabinom
 
 from configs.quality import SelectSettings
 from storage.columns import SCORES
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.opinions import until
 from tasks.text.conversation import last_answer, user_text
@@ -128,8 +129,9 @@ def _rows(lake: Lake, batch: str, select: SelectSettings) -> pl.DataFrame:
 def _figures(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
     """The figures of `MARKS`, of at most `MOST` rows: ids are hashes, so that the first ones are a fair sample."""
     taken = rows.sort("id").head(MOST)
-    texts = lake.read("curated").filter(pl.col("id").is_in(taken["id"].implode())).unique("id")
-    found = taken.join(texts.select("id", asked=user_text(), said=last_answer()).collect(), on="id")
+    texts = lake.read("curated").filter(pl.col("id").is_in(taken["id"].implode()))
+    read = distinct(texts.select("id", asked=user_text(), said=last_answer()), "id").collect()
+    found = taken.join(read, on="id")
     asked, said = detect(found["asked"]), detect(found["said"])
     other = pl.select(((asked != said) & (asked != UNKNOWN) & (said != UNKNOWN)).alias("other_language"))
     figures = found.with_columns(other.to_series(), overlap=overlap(pl.col("asked"), pl.col("said")))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.newest import newest
 from tasks.text.conversation import user_text
@@ -202,8 +203,8 @@ def _rows(lake: Lake, batch: str) -> pl.DataFrame:
 
 def _vectors(lake: Lake, rows: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, bool]:
     """The rows that have a vector, their vectors, and whether these are embeddings."""
-    known = lake.read("embeddings").filter(pl.col("id").is_in(rows["id"].implode())).unique(["id", "model"])
-    found = known.select("id", "model", "vector").collect()
+    known = lake.read("embeddings").filter(pl.col("id").is_in(rows["id"].implode()))
+    found = distinct(known.select("id", "model", "vector"), "id", "model").collect()
     model = found["model"].value_counts().sort("count", "model", descending=True)["model"].head(1)
     of_one = found.filter(pl.col("model").is_in(model.implode()))
     if rows.height and of_one.height >= EMBEDDED * rows.height:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from storage.distinct import distinct
 from storage.lake import Lake, LakeError
 from storage.publish import Books, conform, publish
 from storage.snapshot import digest
@@ -56,10 +57,8 @@ def record(lake: Lake, decisions: Sequence[Decision], reviewer: str) -> Counter[
         },
         orient="row",
     )
-    rows = (
-        lake.read("curated").join(given.lazy(), left_on="id", right_on="target_id", how="semi").unique("id").collect()
-    )
-    sides = dict(rows.select("id", "split").iter_rows())
+    rows = lake.read("curated").filter(pl.col("id").is_in(given["target_id"].implode())).select("id", "split")
+    sides = dict(distinct(rows, "id").collect().iter_rows())
     outcome = [
         _outcome(decision, sides.get(name)) for name, decision in given.select("target_id", "decision").iter_rows()
     ]
@@ -90,13 +89,9 @@ def _publish(lake: Lake, batch: str, made: pl.DataFrame, books: Books) -> None:
     fresh = conform("reviews", made.with_columns(id=pl.Series(ids, dtype=pl.String)))
     before = lake.read("reviews", batch=batch, step=STEP).collect()
     every = pl.concat([before, fresh]).unique("id", keep="last", maintain_order=True).sort("id").drop("batch", "step")
-    answered = (
-        lake.read("curated")
-        .join(every.lazy().select(id="target_id"), on="id", how="semi")
-        .select(target_id="id", prompt=prompt(), chosen=last_answer(), model="model")
-        .unique("target_id")
-        .collect()
-    )
+    curated = lake.read("curated").filter(pl.col("id").is_in(every["target_id"].implode()))
+    shown = curated.select(target_id="id", prompt=prompt(), chosen=last_answer(), model="model")
+    answered = distinct(shown, "target_id").collect()
     labels = every.join(answered, on="target_id").select(
         "id", "target_id", "prompt", "chosen", "model",
         kind=pl.lit("label"), origin=pl.lit(STEP), split=pl.lit("train"), label=pl.col("decision") == "keep",

@@ -7,6 +7,7 @@ import polars as pl
 from prefect import task
 
 from configs.settings import ScoreSettings
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.snapshot import Snapshot
@@ -76,6 +77,6 @@ def unique_rows(lake: Lake, scrubbed: Snapshot) -> tuple[pl.DataFrame, int]:
     """
     everything = lake.scan(scrubbed).filter(pl.col("origin") != "feedback").drop("batch", "step").collect()
     unique = everything.lazy().join(lake.read("duplicates").select("id"), on="id", how="anti")
-    sides = lake.read("splits").select("id", "split").unique("id")
+    sides = distinct(lake.read("splits").select("id", "split"), "id")
     rows = unique.join(sides, on="id", how="left").sort("id").collect()
     return rows, everything.height - rows.height

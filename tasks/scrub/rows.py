@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from storage.columns import CONVERSATION, MESSAGES
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 
@@ -55,12 +56,8 @@ def choose(lake: Lake, snapshot: Snapshot, duplicates: Snapshot) -> Chosen:
 def _extra(lake: Lake, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Feedback texts of the batch, and what they point at that is older and was not scrubbed yet."""
     feedback = lake.read("feedback", batch=batch).collect()
-    targets = (
-        lake.read("interactions")
-        .filter(pl.col("id").is_in(feedback["target_id"].implode()))
-        .unique("id", keep="first", maintain_order=True)
-        .collect()
-    )
+    pointed_at = lake.read("interactions").filter(pl.col("id").is_in(feedback["target_id"].implode()))
+    targets = distinct(pointed_at, "id").collect()
     scrubbed = (
         lake.read("scrubbed")
         .filter(pl.col("id").is_in(targets["id"].implode()), pl.col("batch") != batch)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from storage.distinct import distinct
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 
@@ -21,7 +22,7 @@ def rows_to_split(lake: Lake, scrubbed: Snapshot, duplicates: Sequence[Snapshot]
         .collect()
     )
     repeats = pl.concat([lake.scan(snapshot).select("id", "kept_id") for snapshot in duplicates] or [_NO_REPEATS])
-    repeats_now = repeats.unique("id", keep="first", maintain_order=True).collect()
+    repeats_now = distinct(repeats, "id").collect()
     others = repeats_now.lazy().join(kept.lazy(), on="id", how="anti")
     rows = pl.concat([kept, _conversations(lake).join(others, on="id", how="semi").collect()]).unique("id")
     links = pl.concat_list(_row("id"), _conversation(), _row("kept_id")).list.drop_nulls()

@@ -1,6 +1,8 @@
 """The lake: what a table looks like before, with and after rows, and what must never reach its log."""
 
 import os
+import pickle
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -31,6 +33,54 @@ def test_an_earlier_version_can_be_read_again(lake: Lake) -> None:
     version = lake.status()[0].version
     publish(lake, "splits", pl.DataFrame({"id": ["b"]}), step="s", batch="1", key=digest("2"))
     assert lake.read("splits", version=version).collect()["id"].to_list() == ["a"]
+
+
+def write(lake: Lake, name: str) -> None:
+    publish(lake, "splits", pl.DataFrame({"id": [name]}), step="s", batch=name, key=digest(name))
+
+
+def ids(rows: pl.LazyFrame) -> list[str]:
+    return sorted(rows.collect()["id"])
+
+
+def test_a_table_stays_open_until_somebody_writes(lake: Lake) -> None:
+    write(lake, "a")
+    before, opened = lake.read("splits"), lake.delta("splits")
+    assert lake.delta("splits") is opened
+    write(Lake(lake.uri), "b")
+    assert lake.delta("splits") is not opened
+    assert ids(lake.read("splits")) == ["a", "b"]
+    assert ids(before) == ["a"]  # what was read stays what it was
+
+
+def test_a_table_that_was_deleted_is_not_open_any_more(lake: Lake) -> None:
+    write(lake, "a")
+    assert ids(lake.read("splits")) == ["a"]
+    shutil.rmtree(lake.path("tables", "splits"))
+    assert lake.delta("splits") is None
+    write(lake, "b")
+    assert ids(lake.read("splits")) == ["b"]
+
+
+def test_a_cleaned_up_log_hides_nothing(lake: Lake) -> None:
+    write(lake, "a")
+    assert ids(lake.read("splits")) == ["a"]
+    write(Lake(lake.uri), "b")
+    write(Lake(lake.uri), "c")
+    delta = Lake(lake.uri).ensure("splits")
+    delta.create_checkpoint()
+    log = Path(lake.path("tables", "splits", "_delta_log"))
+    for version in range(delta.version()):
+        (log / f"{version:020}.json").unlink()
+    assert ids(lake.read("splits")) == ["a", "b", "c"]
+
+
+def test_what_is_open_does_not_travel_to_other_processes(lake: Lake) -> None:
+    write(lake, "a")
+    assert ids(lake.read("splits")) == ["a"]
+    copy = pickle.loads(pickle.dumps(lake))
+    assert copy == lake
+    assert ids(copy.read("splits")) == ["a"]
 
 
 def test_text_never_reaches_the_delta_log(lake: Lake) -> None:
