@@ -37,6 +37,7 @@ class Index:
     """8-grams of all items, to look up.
 
     Args:
+        names: ids of the items; elsewhere an item is a position in it.
         hashes: distinct, sorted.
         bitmap: whether any of them ends in these BITMAP_BITS bits: most 8-grams need no further look.
         places: `gram` (position in `hashes`), `item`, `position` (in the item).
@@ -44,6 +45,7 @@ class Index:
         exact: `exact`, `item`.
     """
 
+    names: pl.Series
     hashes: U64
     bitmap: np.ndarray
     places: pl.DataFrame
@@ -92,7 +94,7 @@ def contaminated(texts: pl.Series, index: Index, key: bytes) -> pl.DataFrame:
 
 def index_of(sealed: pl.DataFrame) -> Index:
     """Items as they are looked up: see `seal`."""
-    items = sealed.select("exact", "grams", item="id")
+    items = sealed.select("exact", "grams", item=pl.int_range(pl.len()))
     grams = (
         items.select("item", hash="grams")
         .explode("hash")
@@ -104,6 +106,7 @@ def index_of(sealed: pl.DataFrame) -> Index:
     bitmap = np.zeros(1 << BITMAP_BITS, dtype=bool)
     bitmap[_low_bits(hashes)] = True
     return Index(
+        sealed["id"],
         hashes,
         bitmap,
         places=grams.select("item", "position", gram=pl.Series(numbers, dtype=pl.Int64)),
@@ -140,14 +143,15 @@ def _verdicts(same: pl.DataFrame, hits: pl.DataFrame, index: Index) -> pl.DataFr
     first = pl.concat(reasons).sort("row", "item", "order").unique(["row", "item"], keep="first", maintain_order=True)
     covered = pl.when(pl.col("reason") == "same_text").then(1.0).otherwise("covered")
     joined = first.join(shares, on=["row", "item"], how="left", maintain_order="left").with_columns(covered=covered)
-    return joined.select(pl.col(name).cast(kind) for name, kind in FOUND.items())
+    named = joined.with_columns(item=index.names.gather(joined["item"]))
+    return named.select(pl.col(name).cast(kind) for name, kind in FOUND.items())
 
 
 def _covered(hits: pl.DataFrame, index: Index) -> pl.DataFrame:
     """The share of an item's words that shared 8-grams cover: `row`, `item`, `covered`."""
     places = hits.select("row", "item", "position").unique().sort("row", "item", "position")
-    to_next = (pl.col("position").shift(-1) - pl.col("position")).over("row", "item").fill_null(GRAM)
-    steps = places.with_columns(covers=to_next.clip(upper_bound=GRAM))
+    to_next = pl.when(_same_after(1, "row", "item")).then(pl.col("position").shift(-1) - pl.col("position"))
+    steps = places.with_columns(covers=to_next.fill_null(GRAM).clip(upper_bound=GRAM))
     sums = steps.group_by("row", "item").agg(pl.col("covers").sum()).join(index.words, on="item")
     return sums.select("row", "item", covered=pl.col("covers") / pl.col("words"))
 
@@ -155,9 +159,15 @@ def _covered(hits: pl.DataFrame, index: Index) -> pl.DataFrame:
 def _long_runs(hits: pl.DataFrame) -> pl.DataFrame:
     """`row` and `item` that share 13 words in a row, which is six 8-grams in a row."""
     more = LONG_GRAM - GRAM
-    diagonal = ["row", "item", pl.col("at") - pl.col("position")]
-    last = hits.sort("row", "item", "position").with_columns(last=pl.col("position").shift(-more).over(diagonal))
-    return last.filter(pl.col("last") == pl.col("position") + more).select("row", "item").unique()
+    places = hits.select("row", "item", "position", diagonal=pl.col("at") - pl.col("position"))
+    ordered = places.sort("row", "item", "diagonal", "position")
+    run = _same_after(more, "row", "item", "diagonal") & (pl.col("position").shift(-more) == pl.col("position") + more)
+    return ordered.filter(run).select("row", "item").unique()
+
+
+def _same_after(steps: int, *columns: str) -> pl.Expr:
+    """Whether the line so many further down has the same values."""
+    return pl.all_horizontal(pl.col(name).shift(-steps) == pl.col(name) for name in columns)
 
 
 def _grams(texts: pl.Series, key: bytes) -> tuple[U64, U64, I64]:
