@@ -1,6 +1,6 @@
 """What each rule of selection left out, with examples, and what chance and length would have chosen instead."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,21 +88,26 @@ class Selection:
 
 def selections(lake: Lake, batch: str) -> list[Selection]:
     """What selection did for each stage of a batch; nothing of stages that had nothing to leave out."""
-    found = [_selection(lake, manifest) for manifest in tables.manifests(lake, batch)]
+    manifests = tables.manifests(lake, batch)
+    wanted = {name for manifest in manifests for names in _examples(manifest).values() for name in names}
+    texts = _conversations(lake, wanted) | _judged(lake, wanted)
+    found = [_selection(manifest, texts) for manifest in manifests]
     return [one for one in found if one.rules]
 
 
-def _selection(lake: Lake, manifest: Mapping[str, Any]) -> Selection:
-    dropped, notes = manifest.get("dropped", {}), manifest.get("notes", {})
-    examples: Mapping[str, Sequence[str]] = manifest.get("examples", {})
-    wanted = [name for rule, names in examples.items() if rule not in HIDDEN for name in names]
-    texts = _conversations(lake, wanted) | _judged(lake, wanted)
+def _examples(manifest: Mapping[str, Any]) -> Mapping[str, Sequence[str]]:
+    """Ids of the rows that may be shown, by the rule that left them out."""
+    return {rule: names for rule, names in manifest.get("examples", {}).items() if rule not in HIDDEN}
+
+
+def _selection(manifest: Mapping[str, Any], texts: Mapping[str, tuple[str, str]]) -> Selection:
+    dropped, notes, examples = manifest.get("dropped", {}), manifest.get("notes", {}), _examples(manifest)
     rules = [
         Rule(
             name.replace("_", " "),
             RULES.get(name, "by a limit of the settings"),
             rows,
-            tuple(texts[one] for one in examples.get(name, ()) if one in texts and name not in HIDDEN),
+            tuple(texts[one] for one in examples.get(name, ()) if one in texts),
         )
         for name, rows in sorted(dropped.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
@@ -118,12 +123,12 @@ def _compared(baselines: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, st
     return tuple(line for line in lines if any(value is not None for value in line[2]))
 
 
-def _conversations(lake: Lake, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+def _conversations(lake: Lake, ids: Collection[str]) -> dict[str, tuple[str, str]]:
     rows = lake.read("curated").filter(pl.col("id").is_in(list(ids)))
     return _texts(rows.select("id", asked=user_text(), answer=last_answer()))
 
 
-def _judged(lake: Lake, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+def _judged(lake: Lake, ids: Collection[str]) -> dict[str, tuple[str, str]]:
     rows = lake.read("preferences").filter(pl.col("id").is_in(list(ids)))
     return _texts(rows.select("id", asked=user_text("prompt"), answer="chosen"))
 
