@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from configs.settings import EvaluateSettings, SelectSettings
+from storage.by_id import distinct
 from storage.columns import MESSAGES, SCORES
-from storage.distinct import distinct
 from storage.lake import Lake
 from storage.opinions import until
 from storage.snapshot import digest
@@ -119,14 +119,14 @@ def _endorsed(lake: Lake, batch: str) -> pl.DataFrame:
     edited = judged.filter(pl.col("kind") == "pair", pl.col("origin") == "edit").rename({"batch": "since"})
     columns = ("target_id", "prompt", "chosen", "since")
     answers = pl.concat([liked.select(columns), edited.select(columns)])
-    return _described(lake, answers).with_columns(messages=_with_answer(), rejected=pl.lit(None, pl.String))
+    return _described(lake, answers.collect()).with_columns(messages=_with_answer(), rejected=pl.lit(None, pl.String))
 
 
 def _pairs(lake: Lake, batch: str, limit: int) -> pl.DataFrame:
     """Held-out pairs of which a person preferred one."""
     pairs = _preferences(lake, batch).filter(pl.col("kind") == "pair", pl.col("rejected").is_not_null())
     wanted = pairs.select("target_id", "prompt", "chosen", "rejected", since="batch")
-    return _described(lake, wanted).sort("id", "chosen").head(limit).with_columns(messages=_with_answer())
+    return _described(lake, wanted.collect()).sort("id", "chosen").head(limit).with_columns(messages=_with_answer())
 
 
 def _general(lake: Lake, batch: str, limit: int) -> pl.DataFrame:
@@ -134,7 +134,7 @@ def _general(lake: Lake, batch: str, limit: int) -> pl.DataFrame:
     curated = until(lake.read("curated"), batch)
     rows = curated.filter(pl.col("domain") == "general", pl.col("split") == "holdout")
     found = rows.select("id", "messages", *DESCRIBED, since="batch").sort("id").head(limit)
-    return _grouped(lake, found).collect().with_columns(rejected=pl.lit(None, pl.String))
+    return _grouped(lake, found.collect()).with_columns(rejected=pl.lit(None, pl.String))
 
 
 def _preferences(lake: Lake, batch: str) -> pl.LazyFrame:
@@ -143,14 +143,16 @@ def _preferences(lake: Lake, batch: str) -> pl.LazyFrame:
     return judged.filter(pl.col("split") == "holdout", pl.col("origin") != "best_of_n")
 
 
-def _described(lake: Lake, rows: pl.LazyFrame) -> pl.DataFrame:
+def _described(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` with id, slices and group of their target; targets of the general domain are left out."""
-    own = distinct(lake.read("scrubbed").filter(pl.col("domain") != "general").select("id", *DESCRIBED), "id")
-    return _grouped(lake, rows.rename({"target_id": "id"}).join(own, on="id")).collect()
+    scrubbed = lake.read("scrubbed").filter(pl.col("id").is_in(rows["target_id"].implode()))
+    own = distinct(scrubbed.filter(pl.col("domain") != "general").select("id", *DESCRIBED), "id").collect()
+    return _grouped(lake, rows.rename({"target_id": "id"}).join(own, on="id"))
 
 
-def _grouped(lake: Lake, rows: pl.LazyFrame) -> pl.LazyFrame:
-    groups = distinct(lake.read("splits").select("id", "group"), "id")
+def _grouped(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+    splits = lake.read("splits").filter(pl.col("id").is_in(rows["id"].implode()))
+    groups = distinct(splits.select("id", "group"), "id").collect()
     return rows.join(groups, on="id", how="left").with_columns(group=pl.coalesce("group", "id"))
 
 

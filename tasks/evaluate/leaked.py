@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from storage.distinct import distinct
+from storage.by_id import distinct
 from storage.lake import Lake
 from storage.registry import Model, ancestors
 from tasks.text.contamination import contaminated, index_of

@@ -10,7 +10,7 @@ import polars as pl
 from prefect import task
 
 from configs.settings import EvaluateSettings, ScoreSettings, SelectSettings
-from storage.distinct import distinct
+from storage.by_id import distinct
 from storage.evidence import TASK
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from configs.mixing import ANSWERS, MixSettings, MixSource, leading
+from storage.by_id import distinct
 from storage.columns import SCORES
-from storage.distinct import distinct
 from storage.lake import Lake
 from storage.opinions import until
 from tasks.mix.sample import Sample

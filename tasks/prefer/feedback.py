@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from storage.distinct import distinct
+from storage.by_id import distinct, of_ids
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 from tasks.text.conversation import contents, last_answer, prompt
@@ -21,7 +21,7 @@ def feedback_of(lake: Lake, scrubbed: Snapshot) -> pl.DataFrame:
     now = everything.filter(pl.col("batch") == scrubbed.batch)
     earlier = everything.filter(pl.col("batch") < scrubbed.batch).join(targets, on="target_id", how="semi")
     given = distinct(pl.concat([now, earlier]).select(columns), "id").collect()
-    written = lake.read("scrubbed").filter(pl.col("origin") == "feedback", pl.col("id").is_in(given["id"].implode()))
+    written = of_ids(lake, "scrubbed", given["id"]).filter(pl.col("origin") == "feedback")
     read = written.select("id", preferred=_text_of("preferred"), rejected=_text_of("rejected"))
     texts = distinct(read, "id").collect()
     return given.join(texts, on="id", how="left").sort("id")
@@ -39,10 +39,9 @@ def answers(lake: Lake, given: pl.DataFrame) -> pl.DataFrame:
     repeats = lake.read("duplicates").select("kept_id", target_id="id").join(targets, on="target_id", how="semi")
     kept_of = distinct(repeats, "target_id").collect()
     ids = pl.concat([targets.collect()["target_id"], kept_of["kept_id"]]).unique()
-    wanted = pl.col("id").is_in(ids.implode())  # by a filter, which the files see: a join opens the texts of all rows
-    said = lake.read("scrubbed").filter(pl.col("origin") != "feedback", wanted)
+    said = of_ids(lake, "scrubbed", ids).filter(pl.col("origin") != "feedback")
     read = distinct(said.select("id", "model", answer=last_answer(), prompt=prompt()), "id")
-    sides = distinct(lake.read("splits").filter(wanted).select("id", "split"), "id")
+    sides = distinct(lake.read("splits").filter(pl.col("id").is_in(ids.implode())).select("id", "split"), "id")
     rows = read.join(sides, on="id").collect()
     kept = rows.select(kept_id="id", kept_answer="answer")
     return (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from storage.distinct import distinct
+from storage.by_id import distinct
 from storage.lake import Lake
 from storage.newest import newest
 from tasks.text.conversation import user_text

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from storage.distinct import distinct
+from storage.by_id import distinct
 from storage.lake import Lake, LakeError
 from storage.publish import Books, conform, publish
 from storage.snapshot import digest

@@ -7,7 +7,7 @@ import polars as pl
 from prefect import task
 
 from configs.settings import ScoreSettings
-from storage.distinct import distinct
+from storage.by_id import distinct
 from storage.lake import Lake
 from storage.publish import Books, StepOutput, run_step
 from storage.snapshot import Snapshot

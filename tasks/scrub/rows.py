@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from storage.by_id import distinct, of_ids
 from storage.columns import CONVERSATION, MESSAGES
-from storage.distinct import distinct
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 
@@ -56,8 +56,7 @@ def choose(lake: Lake, snapshot: Snapshot, duplicates: Snapshot) -> Chosen:
 def _extra(lake: Lake, batch: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Feedback texts of the batch, and what they point at that is older and was not scrubbed yet."""
     feedback = lake.read("feedback", batch=batch).collect()
-    pointed_at = lake.read("interactions").filter(pl.col("id").is_in(feedback["target_id"].implode()))
-    targets = distinct(pointed_at, "id").collect()
+    targets = distinct(of_ids(lake, "interactions", feedback["target_id"]), "id").collect()
     scrubbed = (
         lake.read("scrubbed")
         .filter(pl.col("id").is_in(targets["id"].implode()), pl.col("batch") != batch)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from storage.distinct import distinct
+from storage.by_id import distinct
 from storage.lake import Lake
 from storage.snapshot import Snapshot
 

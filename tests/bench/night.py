@@ -5,10 +5,12 @@ that lineage grows as fast as it can. Rows are real and go through every step. H
 measured ones, with `flywheel maintain` once a week, as deploy/prefect.yaml runs it.
 """
 
+import shutil
 import statistics
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +27,29 @@ from tests.bench._no_models import no_models
 from tests.bench._table import show
 from tests.tiny_model import make_tiny_model
 
-TENFOLD, WEEK, MEASURED = 10, 7, 5
+TENFOLD, WEEK, MEASURED = 10, 7, 9
+Steps = dict[str, float]
 
 
 def run(*, quick: bool) -> dict[str, Any]:
     """Nights through Prefect and called directly, on a short history and on one ten times as long.
 
     Figures: overhead_s (a night as a flow on a real server, less the same functions called directly), history_ratio
-    (a night on the long history, over one on the short one), and the seconds that they are made of.
+    (a night on the long history, over one on the short one right beside it: the median, and every one of them), and the
+    seconds that they are made of.
     """
-    nights, rows = (2, 100) if quick else (5, 1_000)
+    nights, rows = (3, 200) if quick else (5, 1_000)
     with tempfile.TemporaryDirectory(prefix="flywheel-bench-") as place, no_models():
         young, old = (Product(Path(place) / name, rows) for name in ("young", "old"))
         young.live(nights)
         old.live(TENFOLD * nights)
-        short, long = measure(young, old)
+        pairs = measure(young, old)
         with prefect_test_harness(server_startup_timeout=180):
             nightly.flywheel(young.settings)  # nothing new: the server is warm, and what is imported late is there
-            flows = [young.night() for _ in range(MEASURED)]
-    direct, flow = sum(short.values()), statistics.median(flows)
+            flows = [young.night() for _ in range(MEASURED // 2)]
+    short, long = (medians(nights) for nights in zip(*pairs, strict=True))
+    direct, flow = (statistics.median(seconds) for seconds in ([sum(early.values()) for early, _ in pairs], flows))
+    ratios = [sum(late.values()) / sum(early.values()) for early, late in pairs]
     show(
         f"A night of {rows:,} conversations: {flow:.1f} s as a flow, {direct:.1f} s called directly",
         ["step", f"seconds after {nights} nights", f"after {TENFOLD * nights} nights"],
@@ -51,10 +57,11 @@ def run(*, quick: bool) -> dict[str, Any]:
     )
     return {
         "overhead_s": round(flow - direct, 1),
-        "history_ratio": round(sum(long.values()) / direct, 2),
+        "history_ratio": round(statistics.median(ratios), 2),
+        "history_ratios": [round(ratio, 2) for ratio in sorted(ratios)],
         "direct_s": round(direct, 1),
         "flow_s": round(flow, 1),
-        "after_tenfold_s": round(sum(long.values()), 1),
+        "after_tenfold_s": round(statistics.median(sum(late.values()) for _, late in pairs), 1),
         "history_rows": TENFOLD * nights * rows,
     }
 
@@ -69,46 +76,57 @@ class Product:
 
     def __init__(self, folder: Path, rows: int) -> None:
         self.folder, self.rows, self.nights = folder, rows, 0
+        self.past = folder.with_name(f"{folder.name}-past")
         model = make_tiny_model(folder / "tiny")
         for part in ("logs", "feedback"):
             (folder / part).mkdir(parents=True)
         self.settings = _settings(folder, model, rows)
 
     def live(self, nights: int) -> None:
-        """So many nights, called directly, with maintenance once a week."""
-        for _ in range(nights):
+        """So many nights, called directly, with maintenance once a week: the past of every night that is measured."""
+        for number in range(1, nights + 1):
             with called_directly(defaultdict(float)):
                 self.night()
-            if self.nights % WEEK == 0:
+            if number % WEEK == 0:
                 maintain(Lake(self.settings.lake), self.settings.maintain)
+        shutil.copytree(self.folder, self.past)
 
     def night(self) -> float:
-        """One more night; the seconds that it took."""
+        """A night that none was like; the seconds that it took. Once it has a past, it comes right after that."""
         self.nights += 1
+        if self.past.exists():
+            shutil.rmtree(self.folder)
+            shutil.copytree(self.past, self.folder)
         write_night(self.folder, self.nights, self.rows)
         start = time.monotonic()
         nightly.flywheel(self.settings)
         return time.monotonic() - start
 
-    def steps(self) -> dict[str, float]:
-        """Seconds of each step of one more night, called directly; what is in no step is "between"."""
+    def steps(self) -> Steps:
+        """Seconds of each step of a night, called directly; what is in no step is "between"."""
         steps: defaultdict[str, float] = defaultdict(float)
         with called_directly(steps):
             total = self.night()
         return {**steps, "between": total - sum(steps.values())}
 
 
-def measure(*products: Product) -> list[dict[str, float]]:
-    """Each product's steps in the median of a few nights; in turn, so that a machine's moods are the same for all.
+def measure(young: Product, old: Product) -> list[tuple[Steps, Steps]]:
+    """A night of each product, one right after the other, several times: a machine's moods are the same for both.
 
-    A night that did not come as far as others, for nothing was proven better, is not compared with them.
+    A night that did not come as far as others, for nothing was proven better, is compared with none, nor is its twin.
     """
-    nights = [[product.steps() for product in products] for _ in range(MEASURED)]
-    most = max(len(steps) for night in nights for steps in night)
-    whole = [[steps for steps in each if len(steps) == most] for each in zip(*nights, strict=True)]
-    if not all(whole):
-        raise RuntimeError(f"No night came as far as others: of {MEASURED}, {[len(each) for each in whole]} did.")
-    return [sorted(each, key=lambda steps: sum(steps.values()))[len(each) // 2] for each in whole]
+    pairs = [(young.steps(), old.steps()) for _ in range(MEASURED)]
+    most = max(len(steps) for pair in pairs for steps in pair)
+    whole = [pair for pair in pairs if all(len(steps) == most for steps in pair)]
+    if len(whole) <= MEASURED // 2:
+        raise RuntimeError(f"Of {MEASURED} pairs of nights, only {len(whole)} came as far as others.")
+    return whole
+
+
+def medians(nights: Iterable[Steps]) -> Steps:
+    """The median of each step."""
+    every = list(nights)
+    return {step: statistics.median(steps[step] for steps in every) for step in every[0]}
 
 
 def _settings(folder: Path, model: Path, rows: int) -> Settings:
