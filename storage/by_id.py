@@ -3,6 +3,7 @@
 import polars as pl
 
 from storage.lake import Lake
+from storage.tables import TABLES
 
 
 def distinct(rows: pl.LazyFrame, *key: str) -> pl.LazyFrame:
@@ -18,9 +19,19 @@ def of_ids(lake: Lake, table: str, ids: pl.Series) -> pl.LazyFrame:
     """The rows of a table that have one of these ids, for ids that are mostly of a few batches.
 
     The texts of a whole table take long to read, and ids are hashes, which lie anywhere. So they are looked up first in
-    the columns `id` and `batch` alone, and only files of the batches from the first to the last of them are opened.
+    the columns that say where a row is, and of each partition only the batches from the first to the last are opened.
     """
-    wanted = pl.col("id").is_in(ids.implode())
+    if ids.is_empty():
+        return pl.LazyFrame(schema=TABLES[table].schema)
+    wanted, partitions = pl.col("id").is_in(ids.implode()), TABLES[table].partitions
     first, last = pl.col("batch").min().alias("first"), pl.col("batch").max().alias("last")
-    low, high = lake.read(table).filter(wanted).select(first, last).collect().row(0)
-    return lake.read(table).filter(pl.col("batch").is_between(pl.lit(low), pl.lit(high)), wanted)
+    places = lake.read(table).filter(wanted).group_by(partitions or pl.lit(0)).agg(first, last).sort(pl.all()).collect()
+    parts = [
+        lake.read(table).filter(
+            *(pl.col(name).eq_missing(pl.lit(place[name])) for name in partitions),
+            pl.col("batch").is_between(pl.lit(place["first"]), pl.lit(place["last"])),
+            wanted,
+        )
+        for place in places.iter_rows(named=True)
+    ]
+    return pl.concat(parts) if parts else pl.LazyFrame(schema=TABLES[table].schema)

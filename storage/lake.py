@@ -3,6 +3,7 @@
 import os
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -54,10 +55,13 @@ class Lake:
     def is_local(self) -> bool:
         return "://" not in self.uri
 
+    @cached_property
+    def _base(self) -> str:
+        return str(Path(self.uri).resolve()) if self.is_local else self.uri.rstrip("/")
+
     def path(self, *parts: str) -> str:
         """The address of something in the lake."""
-        base = str(Path(self.uri).resolve()) if self.is_local else self.uri.rstrip("/")
-        return "/".join((base, *parts))
+        return "/".join((self._base, *parts))
 
     def local(self, *parts: str) -> Path:
         """Where something of the lake lies on this machine: in a local lake itself, or in a cache of a remote one."""

@@ -137,7 +137,7 @@ def _candidates(
         texts = [judged_texts(lake, sample.batch, candidates.rows)]
     else:
         candidates = conversations(lake, stage, settings, sample)
-        texts = [conversation_texts(lake, stage, sample.batch, candidates.rows)]
+        texts = [conversation_texts(lake, stage, sample.batch, candidates)]
     left_out.add_all(candidates.left_out)
     described: dict[str, dict[str, Any]] = {}
     for source in settings.recipe(stage):

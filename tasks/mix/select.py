@@ -1,13 +1,13 @@
 """Which rows may be trained on, and why the others are not: the first rule that applies is the reason."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from configs.mixing import ANSWERS, MixSettings, MixSource, leading
-from storage.by_id import distinct
-from storage.columns import SCORES
+from storage.by_id import distinct, of_ids
+from storage.columns import MESSAGES, SCORES
 from storage.lake import Lake
 from storage.opinions import until
 from tasks.mix.sample import Sample
@@ -15,6 +15,7 @@ from tasks.mix.spread import first_words, limited, spread, user_share
 from tasks.text.rules import score_rules, with_reason
 
 KEPT = ["id", "batch", "part", "source", "order"]
+TEXTS = {"id": pl.String(), "messages": MESSAGES}
 POOL = 2
 """Rows whose embeddings are compared, as a multiple of those that a mixture takes at most."""
 
@@ -29,12 +30,14 @@ class Candidates:
         left_out: `id`, `reason` of the others.
         pool: `id`, `user_hash`, `ruled_out` (by a rule on scores) and scores of every row of the leading sources that
             could be learned from, were there no such rules; None where rows have no scores.
+        texts: `id`, `messages` of rows that were read for the rules, most of `rows` among them.
         notes: why a rule was not applied, by its reason.
     """
 
     rows: pl.DataFrame
     left_out: pl.DataFrame
-    pool: pl.DataFrame | None
+    pool: pl.DataFrame | None = None
+    texts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=TEXTS))
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,9 +74,13 @@ def conversations(lake: Lake, stage: str, settings: MixSettings, sample: Sample)
     )
     leaders = [source.name for source in leading(settings.recipe(stage))]
     pool = rows.filter(pl.col("part").is_in(leaders), pl.col("reason").ne_missing("disliked"))
-    ordered = _with_openings(lake, _with_vectors(lake, _ordered(rows, sample), POOL * most), POOL * most)
-    chosen, notes = spread(ordered, settings.select, most, sample.seed)
-    return _taken(chosen, most, pool.select("id", "user_hash", "ruled_out", *SCORES), notes)
+    ordered = _ordered(rows, sample)
+    first = _first(ordered, POOL * most)
+    texts = messages_of(lake, first, sample.batch)
+    described = _with(_with(ordered, _vectors(lake, first)), texts.select("id", opening=first_words()))
+    chosen, notes = spread(described, settings.select, most, sample.seed)
+    pool = pool.select("id", "user_hash", "ruled_out", *SCORES)
+    return replace(_taken(chosen, most), pool=pool, texts=texts, notes=notes)
 
 
 def judgements(lake: Lake, stage: str, settings: MixSettings, sample: Sample) -> Candidates:
@@ -113,6 +120,11 @@ def judgements(lake: Lake, stage: str, settings: MixSettings, sample: Sample) ->
     return _taken(limited(ordered, "user_share", lambda some: user_share(some, settings.select, most)), most)
 
 
+def messages_of(lake: Lake, ids: pl.Series, batch: str) -> pl.DataFrame:
+    """`id`, `messages` of curated rows, as they were up to a batch."""
+    return distinct(until(of_ids(lake, "curated", ids), batch).select("id", "messages"), "id").collect()
+
+
 def replayed(sources: Sequence[MixSource]) -> list[str]:
     """Names of the sources that are there against forgetting."""
     return [source.name for source in sources if source.replay]
@@ -150,33 +162,28 @@ def _ordered(rows: pl.DataFrame, sample: Sample) -> pl.DataFrame:
     return sample.sorted(rows.with_columns(order=pl.Series(of, dtype=pl.String))).with_row_index("turn")
 
 
-def _passed(rows: pl.DataFrame, most: int) -> pl.Expr:
-    """Whether an id is that of one of the first so many rows of a part that have no reason."""
-    first = rows.filter(pl.col("reason").is_null()).filter(pl.int_range(pl.len()).over("part") < most)
-    return pl.col("id").is_in(first["id"].implode())
+def _first(rows: pl.DataFrame, most: int) -> pl.Series:
+    """Ids of the first so many rows of each part that have no reason."""
+    return rows.filter(pl.col("reason").is_null()).filter(pl.int_range(pl.len()).over("part") < most)["id"]
 
 
-def _with_openings(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """`rows` with the `opening` of the first so many of a part that have no reason: how the first question begins."""
-    found = lake.read("curated").filter(_passed(rows, most)).select("id", opening=first_words())
-    return rows.join(distinct(found, "id").collect(), on="id", how="left", maintain_order="left")
-
-
-def _with_vectors(lake: Lake, rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """`rows` with the `vector` of the first so many of a part that have no reason; all of one embedding model."""
-    found = lake.read("embeddings").filter(_passed(rows, most))
-    vectors = distinct(found.select("id", "model", "vector"), "id").collect()
+def _vectors(lake: Lake, ids: pl.Series) -> pl.DataFrame:
+    """`id`, `vector` of rows; all of one embedding model."""
+    found = of_ids(lake, "embeddings", ids).select("id", "model", "vector")
+    vectors = distinct(found, "id").collect()
     commonest = vectors["model"].value_counts().sort("count", "model", descending=True)["model"].head(1)
-    of_one = vectors.filter(pl.col("model").is_in(commonest.implode())).select("id", "vector")
-    return rows.join(of_one, on="id", how="left", maintain_order="left")
+    return vectors.filter(pl.col("model").is_in(commonest.implode())).select("id", "vector")
 
 
-def _taken(
-    rows: pl.DataFrame, most: int, pool: pl.DataFrame | None = None, notes: Mapping[str, str] | None = None
-) -> Candidates:
+def _with(rows: pl.DataFrame, described: pl.DataFrame) -> pl.DataFrame:
+    """`rows` with what is known of some of them, by their ids."""
+    return rows.join(described, on="id", how="left", maintain_order="left")
+
+
+def _taken(rows: pl.DataFrame, most: int) -> Candidates:
     """The rows without a reason, in order, and at most so many of each part."""
     passed = rows.filter(pl.col("reason").is_null()).sort("turn")
     taken = passed.filter(pl.int_range(pl.len()).over("part") < most)
     beyond = passed.join(taken, on="id", how="anti").select("id", reason=pl.lit("beyond_max_rows"))
     left_out = pl.concat([rows.filter(pl.col("reason").is_not_null()).select("id", "reason"), beyond])
-    return Candidates(taken.select(KEPT), left_out, pool, notes or {})
+    return Candidates(taken.select(KEPT), left_out)

@@ -12,6 +12,7 @@ from storage.opinions import until
 from storage.progress import progress
 from storage.tables import TABLES
 from tasks.lm.template import TemplateError, encode, is_document, render
+from tasks.mix.select import Candidates, messages_of
 from tasks.text.contamination import contaminated, index_of
 from tasks.text.conversation import dialogue, user_text
 
@@ -45,15 +46,13 @@ class Tokens:
         return len(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
+def conversation_texts(lake: Lake, stage: str, batch: str, candidates: Candidates) -> pl.DataFrame:
     """Candidates with their messages, the answer that somebody wrote instead, and the answers somebody disliked.
 
-    Columns: those of `candidates`, messages, edit, rejected (list), and in_holdout: whether it gives away a part of the
-    sealed holdout (see `tasks.text.contamination`).
+    Columns: those of `candidates.rows`, messages, edit, rejected (list), and in_holdout: whether it gives away a part
+    of the sealed holdout (see `tasks.text.contamination`).
     """
-    wanted = pl.col("id").is_in(candidates["id"].implode())  # by a filter, which the files see: a join opens all texts
-    curated = until(lake.read("curated"), batch).filter(wanted).select("id", "messages")
-    rows = candidates.lazy().join(curated, on="id", how="left", maintain_order="left")
+    rows = candidates.rows.lazy().join(_texts(lake, batch, candidates), on="id", how="left", maintain_order="left")
     preferences = until(lake.read("preferences"), batch)
     said = preferences.filter(pl.col("kind") == "pair")
     by_target = pl.col("target_id").alias("id")
@@ -68,6 +67,12 @@ def conversation_texts(lake: Lake, stage: str, batch: str, candidates: pl.DataFr
     rejected = pl.concat(worse).group_by("id").agg("rejected")
     rows = rows.join(rejected, on="id", how="left", maintain_order="left")
     return _marked(lake, batch, rows.collect(), "messages", ["edit"])
+
+
+def _texts(lake: Lake, batch: str, candidates: Candidates) -> pl.LazyFrame:
+    """`id`, `messages` of all candidates: those that the rules read, and the others."""
+    others = candidates.rows.join(candidates.texts, on="id", how="anti")["id"]
+    return pl.concat([candidates.texts, messages_of(lake, others, batch)]).lazy()
 
 
 def outside_texts(lake: Lake, stage: str, batch: str, rows: pl.DataFrame) -> pl.DataFrame:

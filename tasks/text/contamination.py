@@ -94,25 +94,39 @@ def contaminated(texts: pl.Series, index: Index, key: bytes) -> pl.DataFrame:
 
 def index_of(sealed: pl.DataFrame) -> Index:
     """Items as they are looked up: see `seal`."""
-    items = sealed.select("exact", "grams", item=pl.int_range(pl.len()))
-    grams = (
-        items.select("item", hash="grams")
-        .explode("hash")
-        .drop_nulls()
-        .with_columns(position=pl.int_range(pl.len()).over("item"))
-        .filter(pl.col("item").n_unique().over("hash") <= COMMON)
+    lengths = sealed["grams"].list.len().fill_null(0).cast(pl.Int64).to_numpy()
+    every = sealed["grams"].explode().drop_nulls().to_numpy().view(np.uint64)
+    order = pl.Series(every).arg_sort().to_numpy()
+    places = pl.DataFrame(
+        {
+            "item": np.repeat(np.arange(len(lengths)), lengths)[order],
+            "position": (np.arange(len(every)) - np.repeat(np.cumsum(lengths) - lengths, lengths))[order],
+            "hash": every[order],
+        }
     )
-    hashes, numbers = np.unique(grams["hash"].to_numpy().view(np.uint64), return_inverse=True)
+    places = places.join(_phrases(places), on="hash", how="anti", maintain_order="left")
+    ordered = places["hash"].to_numpy()
+    is_new = np.concatenate([np.ones(min(1, len(ordered)), bool), ordered[1:] != ordered[:-1]])
+    hashes = ordered[is_new]
     bitmap = np.zeros(1 << BITMAP_BITS, dtype=bool)
     bitmap[_low_bits(hashes)] = True
+    items = sealed.select("exact", item=pl.int_range(pl.len()), words=pl.col("grams").list.len() + GRAM - 1)
     return Index(
         sealed["id"],
         hashes,
         bitmap,
-        places=grams.select("item", "position", gram=pl.Series(numbers, dtype=pl.Int64)),
-        words=items.select("item", words=pl.col("grams").list.len() + GRAM - 1),
+        places=places.select("item", "position", gram=pl.Series(np.cumsum(is_new) - 1, dtype=pl.Int64)),
+        words=items.select("item", "words"),
         exact=items.filter(pl.col("exact") != 0).select("exact", "item"),
     )
+
+
+def _phrases(places: pl.DataFrame) -> pl.DataFrame:
+    """`hash` of the 8-grams that more than ten items have, of all `places`, which are sorted by it."""
+    ordered = places["hash"]
+    often = ordered.filter(ordered == ordered.shift(-COMMON)).unique()  # most come up so seldom that nothing is counted
+    counts = places.filter(pl.col("hash").is_in(often.implode())).group_by("hash").agg(pl.col("item").n_unique())
+    return counts.filter(pl.col("item") > COMMON).select("hash")
 
 
 def _look_up(hashes: U64, offsets: I64, index: Index) -> pl.DataFrame:

@@ -5,6 +5,7 @@ that lineage grows as fast as it can. Rows are real and go through every step. H
 measured ones, with `flywheel maintain` once a week, as deploy/prefect.yaml runs it.
 """
 
+import os
 import shutil
 import statistics
 import tempfile
@@ -75,7 +76,7 @@ class Product:
     """
 
     def __init__(self, folder: Path, rows: int) -> None:
-        self.folder, self.rows, self.nights = folder, rows, 0
+        self.folder, self.rows, self.nights, self.lived = folder, rows, 0, 0
         self.past = folder.with_name(f"{folder.name}-past")
         model = make_tiny_model(folder / "tiny")
         for part in ("logs", "feedback"):
@@ -89,18 +90,27 @@ class Product:
                 self.night()
             if number % WEEK == 0:
                 maintain(Lake(self.settings.lake), self.settings.maintain)
-        shutil.copytree(self.folder, self.past)
+        shutil.copytree(self.settings.lake, self.past)
+        self.lived = nights
 
     def night(self) -> float:
         """A night that none was like; the seconds that it took. Once it has a past, it comes right after that."""
+        if self.lived:
+            self._back()
         self.nights += 1
-        if self.past.exists():
-            shutil.rmtree(self.folder)
-            shutil.copytree(self.past, self.folder)
         write_night(self.folder, self.nights, self.rows)
         start = time.monotonic()
         nightly.flywheel(self.settings)
         return time.monotonic() - start
+
+    def _back(self) -> None:
+        """As it was when the past ended."""
+        shutil.rmtree(self.settings.lake)
+        shutil.copytree(self.past, self.settings.lake)
+        for log in self.folder.glob("*/*.jsonl"):
+            if int(log.stem) > self.lived:
+                log.unlink()
+        os.sync()  # so that no night is disturbed by what is still to be written of this
 
     def steps(self) -> Steps:
         """Seconds of each step of a night, called directly; what is in no step is "between"."""
