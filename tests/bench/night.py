@@ -36,8 +36,8 @@ def run(*, quick: bool) -> dict[str, Any]:
     """Nights through Prefect and called directly, on a short history and on one ten times as long.
 
     Figures: overhead_s (a night as a flow on a real server, less the same functions called directly), history_ratio
-    (a night on the long history, over one on the short one right beside it: the median, and every one of them), and the
-    seconds that they are made of.
+    (a night on the long history, over one on the short one; of each step the median counts, as the table has it),
+    history_ratios (of each two nights side by side), and the seconds that they are made of.
     """
     nights, rows = (3, 200) if quick else (5, 1_000)
     with tempfile.TemporaryDirectory(prefix="flywheel-bench-") as place, no_models():
@@ -58,7 +58,7 @@ def run(*, quick: bool) -> dict[str, Any]:
     )
     return {
         "overhead_s": round(flow - direct, 1),
-        "history_ratio": round(statistics.median(ratios), 2),
+        "history_ratio": round(sum(long.values()) / sum(short.values()), 2),
         "history_ratios": [round(ratio, 2) for ratio in sorted(ratios)],
         "direct_s": round(direct, 1),
         "flow_s": round(flow, 1),
