@@ -44,10 +44,13 @@ def anything_new(lake: Lake, settings: CollectSettings) -> bool:
 
 
 def _next(lake: Lake, settings: CollectSettings, files: Files) -> str | None:
-    """The oldest batch that was planned and not published, else a new one; None when nothing is new."""
+    """The oldest batch that was planned and not published, else a new one; None when all that is new is published."""
     if pending := _pending(lake):
         return pending[0]
-    return plan(lake, settings.sources, files, settings.batch_bytes)
+    if (batch := plan(lake, settings.sources, files, settings.batch_bytes)) is not None:
+        return batch
+    # Nothing is left to plan, perhaps because another collector planned the rest just now, and it may die halfway.
+    return next(iter(_pending(lake)), None)
 
 
 def _collected(lake: Lake, batch: str, files: Files, settings: CollectSettings) -> Snapshot | None:

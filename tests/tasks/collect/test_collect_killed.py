@@ -25,6 +25,11 @@ for line in sys.stdin:  # forks before any thread was started, so that a child c
     print(child, flush=True)
     if line == "wait\\n":
         print(os.waitpid(child, 0)[1], flush=True)
+try:
+    while True:
+        os.wait()
+except ChildProcessError:
+    pass  # none is left
 """
 
 

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+from typing import Any
 
 import polars as pl
 import pytest
 
 from storage.snapshot import digest
+from tasks.collect.plan import plan
+from tasks.collect.run import collect_new
 from tasks.collect.task import collect
 from tasks.records.files import SourceError
 from tests.tasks.collect.logs import books, log, rows, settings, write
@@ -214,6 +217,18 @@ def test_batches_are_bounded_and_one_call_takes_them_all(lake, tmp_path):
     assert last.batch.startswith("00")
     assert rows(lake)["batch"].n_unique() > 3
     assert rows(lake)["id"].n_unique() == rows(lake).height == 50
+
+
+def test_what_another_collector_planned_meanwhile_is_published_before_this_one_ends(lake, tmp_path, monkeypatch):
+    write(tmp_path / "app.jsonl", *(log(f"n{at}", f"question {at}") for at in range(3)))
+
+    def overtaken(*about: Any) -> str | None:
+        plan(*about)  # by the other one, which has not published yet
+        return plan(*about)
+
+    monkeypatch.setattr("tasks.collect.run.plan", overtaken)
+    assert collect_new(lake, settings(tmp_path / "app.jsonl")) is not None
+    assert rows(lake).height == 3
 
 
 def test_a_path_that_does_not_exist_is_said_and_an_empty_glob_is_nothing_to_do(lake, tmp_path, caplog):
