@@ -13,7 +13,7 @@ import polars as pl
 from scipy.stats import betabinom
 
 from configs.quality import SelectSettings
-from storage.by_id import distinct
+from storage.by_id import distinct, of_ids
 from storage.columns import SCORES
 from storage.lake import Lake
 from storage.opinions import until
@@ -22,8 +22,6 @@ from tasks.text.language import UNKNOWN, detect
 from tasks.text.rules import with_reason
 from tasks.text.signals import overlap
 
-EARLIER = "earlier"
-"""What came up to the champion's judgement; the rest goes by its batch."""
 ODD = 0.01
 """The share of earlier rows below which a score counts as odd."""
 LEAST, MOST = 50, 5000
@@ -81,18 +79,15 @@ def doubts(lake: Lake, batch: str, trusted: str | None, most: float, select: Sel
         return []
     rows = _rows(lake, batch, select)
     known = pl.col("batch") <= trusted + "~"
-    looked_at = rows.filter(known | (pl.col("batch") == batch) | pl.col("reason").is_null())
-    when = pl.when(known).then(pl.lit(EARLIER)).otherwise("batch").alias("when")
-    late = _figures(lake, looked_at.with_columns(when))
-    before = late.pop(EARLIER, None)
-    if before is None:
-        return []
-    level = CHANCE / (len(MARKS) * max(1, len(late)))
+    before = _figures(lake, rows.filter(known))
+    late = rows.filter(~known, (pl.col("batch") == batch) | pl.col("reason").is_null())
+    batches = late.partition_by("batch", as_dict=True)
+    level = CHANCE / (len(MARKS) * max(1, len(batches)))
     return [
         f"{odd.share:.1%} of the answers of batch {name} {MARKS[odd.mark][1]} ({odd.before:.1%} of earlier ones): "
         "somebody may have tampered with them. Look at them (`flywheel review export`), or promote by hand."
-        for name, figures in sorted(late.items())
-        for odd in compared(before, figures)
+        for (name,), part in sorted(batches.items(), key=lambda pair: str(pair[0]))
+        for odd in compared(before, _figures(lake, part))
         if odd.chance < level and odd.share - odd.before > most
     ]
 
@@ -131,14 +126,13 @@ def _rows(lake: Lake, batch: str, select: SelectSettings) -> pl.DataFrame:
     )
 
 
-def _figures(lake: Lake, rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The figures of `MARKS` by `when`, each of at most `MOST` rows: ids are hashes, the first ones a fair sample."""
-    taken = rows.sort("id").group_by("when", maintain_order=True).head(MOST)
-    texts = lake.read("curated").filter(pl.col("id").is_in(taken["id"].implode()))
+def _figures(lake: Lake, rows: pl.DataFrame) -> pl.DataFrame:
+    """The figures of `MARKS`, of at most `MOST` rows: ids are hashes, so that the first ones are a fair sample."""
+    taken = rows.sort("id").head(MOST)
+    texts = of_ids(lake, "curated", taken["id"])
     read = distinct(texts.select("id", asked=user_text(), said=last_answer()), "id").collect()
     found = taken.join(read, on="id")
     asked, said = detect(found["asked"]), detect(found["said"])
     other = pl.select(((asked != said) & (asked != UNKNOWN) & (said != UNKNOWN)).alias("other_language"))
     figures = found.with_columns(other.to_series(), overlap=overlap(pl.col("asked"), pl.col("said")))
-    marked = figures.select("when", *(figure.alias(mark) for mark, (figure, _) in MARKS.items()))
-    return {str(when): part for (when,), part in marked.partition_by("when", as_dict=True).items()}
+    return figures.select(figure.alias(mark) for mark, (figure, _) in MARKS.items())

@@ -48,7 +48,7 @@ def run(*, quick: bool) -> dict[str, Any]:
         with prefect_test_harness(server_startup_timeout=180):
             nightly.flywheel(young.settings)  # nothing new: the server is warm, and what is imported late is there
             flows = [young.night() for _ in range(MEASURED // 2)]
-    short, long = (medians(nights) for nights in zip(*pairs, strict=True))
+    short, long = (medians(steps) for steps in zip(*pairs, strict=True))
     direct, flow = (statistics.median(seconds) for seconds in ([sum(early.values()) for early, _ in pairs], flows))
     ratios = [sum(late.values()) / sum(early.values()) for early, late in pairs]
     show(

@@ -14,7 +14,7 @@ from storage.lake import Lake
 from tests.tasks.collect.logs import books, log, rows, settings, write
 
 CHILDREN = """
-import os, sys
+import contextlib, os, sys
 from storage.lake import Lake
 from configs.settings import CollectSettings
 from tasks.collect.run import collect_new
@@ -25,11 +25,9 @@ for line in sys.stdin:  # forks before any thread was started, so that a child c
     print(child, flush=True)
     if line == "wait\\n":
         print(os.waitpid(child, 0)[1], flush=True)
-try:
+with contextlib.suppress(ChildProcessError):  # until none is left
     while True:
         os.wait()
-except ChildProcessError:
-    pass  # none is left
 """
 
 
