@@ -20,7 +20,8 @@ import polars as pl
 import pyarrow as pa
 
 from tasks.text.hashing import I64, U64, siphash
-from tasks.text.words import OPERATOR_FLAG, tokenize
+from tasks.text.kernel import kernel
+from tasks.text.words import OPERATOR_FLAG, U8, tokenize
 
 GRAM, LONG_GRAM = 8, 13
 MOST_COVERED = 0.5
@@ -186,26 +187,45 @@ def _same_after(steps: int, *columns: str) -> pl.Expr:
 
 def _grams(texts: pl.Series, key: bytes) -> tuple[U64, U64, I64]:
     """Keyed hashes: of each whole text (0 without words), of all 8-grams, and n + 1 offsets into those."""
-    every_word, flags, ends = tokenize(texts)
-    kept = flags != OPERATOR_FLAG  # sums of all kinds look alike: "= 3 * 5 = 15" is no text
-    words, offsets = every_word[kept], np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])[ends]
-    lengths = np.diff(offsets)
+    words, flags, ends = tokenize(texts)
     secret = blake2b(b"contamination", key=blake2b(key).digest(), digest_size=16).digest()
+    exact, grams, offsets = np.zeros(len(texts), np.uint64), np.empty_like(words), np.zeros_like(ends)
+    found = _roll(words, flags, ends, exact, grams, offsets)
+    hashed = siphash(exact, secret)
+    hashed[exact == 0] = 0
+    return hashed, siphash(grams[:found], secret), offsets
 
-    position = np.arange(len(words)) - np.repeat(offsets[:-1], lengths)
-    powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, FACTOR))
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(words * powers[position])])
-    exact = siphash(sums[offsets[1:]] - sums[offsets[:-1]] + lengths.astype(np.uint64), secret)
-    exact[lengths == 0] = 0
 
-    starts = max(0, len(words) - GRAM + 1)
-    rolled = np.zeros(starts, np.uint64)
-    for at in range(GRAM):
-        rolled = rolled * FACTOR + words[at : at + starts]
-    inside = (np.repeat(lengths, lengths) - position)[:starts] >= GRAM
-    counts = np.maximum(lengths - GRAM + 1, 0)
-    gram_offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    return exact, siphash(rolled[inside], secret), gram_offsets
+@kernel
+def _roll(words: U64, flags: U8, ends: I64, exact: U64, grams: U64, offsets: I64) -> int:
+    """Polynomials of whole texts and of their 8-grams, text after text; returns how many 8-grams there are.
+
+    Operators are skipped, for sums of all kinds look alike: "= 3 * 5 = 15" is no text.
+    """
+    last, found = np.uint64(1), 0
+    for _ in range(GRAM):
+        last *= FACTOR
+    recent = np.zeros(GRAM, np.uint64)
+    for row in range(len(ends) - 1):
+        count, power, whole, rolled = 0, np.uint64(1), np.uint64(0), np.uint64(0)
+        for at in range(ends[row], ends[row + 1]):
+            if flags[at] == OPERATOR_FLAG:
+                continue
+            word, place = words[at], count % GRAM
+            power *= FACTOR
+            whole += word * power
+            rolled = rolled * FACTOR + word
+            if count >= GRAM:
+                rolled -= recent[place] * last
+            recent[place] = word
+            count += 1
+            if count >= GRAM:
+                grams[found] = rolled
+                found += 1
+        if count:
+            exact[row] = whole + np.uint64(count)
+        offsets[row + 1] = found
+    return found
 
 
 def _low_bits(hashes: U64) -> I64:
