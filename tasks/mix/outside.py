@@ -20,7 +20,7 @@ from tasks.records.formats.registry import parse
 from tasks.records.record import BadRecord, Conversation, Feedback, Item
 
 COLUMNS = {
-    **dict.fromkeys(("id", "batch", "part", "source", "order"), pl.String()),
+    **dict.fromkeys(("id", "batch", "part", "source", "unlabelled"), pl.String()),
     "comes_from": pl.List(pl.String()),
     "messages": MESSAGES,
     "prompt": MESSAGES,
@@ -65,7 +65,7 @@ def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out
         if isinstance(read, str):
             left_out.add(place, read)
             continue
-        row = _row(source.name, read, sample) | {"comes_from": comes_from}
+        row = _row(source.name, read) | {"comes_from": comes_from}
         if rights.erased.row(row["id"]):
             left_out.add(row["id"], "erased")
         elif row["id"] in kept:
@@ -74,28 +74,29 @@ def file_rows(source: MixSource, stage: str, rights: Rights, most: int, left_out
         else:
             kept[row["id"]] = row
         if len(kept) >= 2 * most:
-            _cut(kept, most, left_out)
-    _cut(kept, most, left_out)
-    rows = pl.DataFrame(list(kept.values()), schema=COLUMNS).with_columns(batch=pl.lit(FILES)).sort("order")
-    contradicted = pl.len().over("order") > 1
+            _cut(kept, most, left_out, sample)
+    _cut(kept, most, left_out, sample)
+    rows = pl.DataFrame(list(kept.values()), schema=COLUMNS)
+    rows = rows.with_columns(sample.order(rows["unlabelled"]), batch=pl.lit(FILES)).sort("order", "id")
+    contradicted = pl.len().over("unlabelled") > 1
     left_out.add_all(rows.filter(contradicted).with_columns(reason=pl.lit("contradicted")))
     described = [{"uri": file.uri, "bytes": file.size, "digest": file.digest(file.size)} for file in found]
     return Outside(rows.filter(~contradicted), described)
 
 
-def _row(source: str, read: Mapping[str, Any], sample: Sample) -> dict[str, Any]:
-    """A row with its id. Rows of one order differ in nothing but their label: they contradict each other."""
-    unlabelled = json.dumps({**read, "label": None})
-    order = sample.order(digest(source, unlabelled))
-    return {"id": digest(source, json.dumps(read)), "part": source, "source": source, "order": order, **read}
+def _row(source: str, read: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its id. Rows that are `unlabelled` the same contradict each other."""
+    unlabelled = digest(source, json.dumps({**read, "label": None}))
+    return {"id": digest(source, json.dumps(read)), "part": source, "source": source, "unlabelled": unlabelled, **read}
 
 
-def _cut(kept: dict[str, dict[str, Any]], most: int, left_out: LeftOut) -> None:
-    """Take all but the first rows out of `kept`; those of one order stay together."""
+def _cut(kept: dict[str, dict[str, Any]], most: int, left_out: LeftOut, sample: Sample) -> None:
+    """Take all but the first rows out of `kept`; those that contradict each other stay together."""
     if len(kept) <= most:
         return
-    last = sorted(row["order"] for row in kept.values())[most - 1]
-    for name in [name for name, row in kept.items() if row["order"] > last]:
+    order = sample.order(pl.Series([row["unlabelled"] for row in kept.values()]))
+    beyond = order > order.sort()[most - 1]
+    for name in pl.Series(list(kept)).filter(beyond):
         del kept[name]
         left_out.add(name, "beyond_max_rows")
 

@@ -1,9 +1,11 @@
 """Which rows a mixture takes where there are more than it can: those that came since the last training, then others."""
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import polars as pl
+
+from storage.snapshot import digest
+from tasks.text.hashing import text_hashes
 
 FILES = "files"
 """The batch of a row that none brought."""
@@ -25,9 +27,9 @@ class Sample:
     batch: str
     since: str
 
-    def order(self, name: str) -> str:
-        """Of a row among others as old, by its id: a grown batch changes little of a sample."""
-        return blake2b(f"{self.seed} {self.batch} {name}".encode(), digest_size=16).hexdigest()
+    def order(self, names: pl.Series) -> pl.Series:
+        """Of rows among others as old, by their ids: a grown batch changes little of a sample."""
+        return pl.Series("order", text_hashes(names, digest(str(self.seed), self.batch)))
 
     def sorted(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`rows` (with `batch` and `order`), those first that came since. Where it was never trained, all are new."""

@@ -157,9 +157,8 @@ def _users(lake: Lake) -> pl.LazyFrame:
 
 
 def _ordered(rows: pl.DataFrame, sample: Sample) -> pl.DataFrame:
-    """`rows` as a sample takes them, with `turn`: their place, and the `order` of those that have no reason yet."""
-    of = [None if reason else sample.order(name) for name, reason in rows.select("id", "reason").iter_rows()]
-    return sample.sorted(rows.with_columns(order=pl.Series(of, dtype=pl.String))).with_row_index("turn")
+    """`rows` as a sample takes them, with their `order`, and `turn`: their place."""
+    return sample.sorted(rows.with_columns(sample.order(rows["id"]))).with_row_index("turn")
 
 
 def _first(rows: pl.DataFrame, most: int) -> pl.Series:

@@ -109,9 +109,8 @@ def make_views(
             keys = {name: row[name] for name in ("id", "part", "source", "order")}
             made.append(keys | {"from_batch": row["batch"], "comes_from": row.get("comes_from")} | result)
     columns = TABLES["mixtures"].columns
-    schema = {name: pl.String() for name in ("id", "part", "order", "from_batch")} | {
-        name: kind for name, kind in columns.items() if name not in {"stage", "replay"}
-    }
+    schema: dict[str, pl.DataType] = {"order": pl.UInt64(), **dict.fromkeys(("id", "part", "from_batch"), pl.String())}
+    schema |= {name: kind for name, kind in columns.items() if name not in {"stage", "replay"}}
     return pl.DataFrame(made, schema=schema), pl.DataFrame(left_out, schema=LEFT_OUT, orient="row")
 
 

@@ -4,13 +4,16 @@ Kernels are compiled by Numba, work on whole arrays, and release the GIL, so tha
 """
 
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from datasketch import MinHash
 
 from tasks.text.kernel import kernel
+from tasks.text.normalize import buffers
 
 U64 = npt.NDArray[np.uint64]
 U32 = npt.NDArray[np.uint32]
@@ -76,6 +79,26 @@ def siphash(values: U64, key: bytes) -> U64:
     out = np.empty_like(values)
     _siphash(values, low, high, out)
     return out
+
+
+def text_hashes(texts: pl.Series, salt: str) -> U64:
+    """64 bits of each text (null counts as empty) that look like chance, others for another salt.
+
+    For orders and samples; who knows the salt can make texts with a hash of their choice.
+    """
+    data, offsets = buffers(texts.fill_null(""))
+    out = np.empty(len(texts), np.uint64)
+    _text_hashes(data, offsets, np.frombuffer(blake2b(salt.encode(), digest_size=8).digest(), np.uint64)[0], out)
+    return out
+
+
+@kernel
+def _text_hashes(data: Any, offsets: I64, start: Any, out: U64) -> None:
+    for row in range(len(out)):
+        state = start
+        for at in range(offsets[row], offsets[row + 1]):
+            state = chain(state, np.uint64(data[at]))
+        out[row] = mix(state)
 
 
 @kernel
