@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from configs.mixing import ANSWERS, JUDGED, PAIRS, PROMPTS
+from storage.by_id import of_ids
 from storage.lake import Lake
 from storage.opinions import until
 from storage.progress import progress
@@ -89,9 +90,9 @@ def outside_texts(lake: Lake, stage: str, batch: str, rows: pl.DataFrame) -> pl.
 
 def judged_texts(lake: Lake, batch: str, candidates: pl.DataFrame) -> pl.DataFrame:
     """Candidates with their prompt, chosen and rejected text, and in_holdout."""
-    wanted = pl.col("id").is_in(candidates["id"].implode())
-    said = until(lake.read("preferences"), batch).filter(wanted).select("id", "prompt", "chosen", "rejected", "label")
-    rows = candidates.lazy().join(said, on="id", how="left", maintain_order="left")
+    said = until(of_ids(lake, "preferences", candidates["id"]), batch)
+    texts = said.select("id", "prompt", "chosen", "rejected", "label")
+    rows = candidates.lazy().join(texts, on="id", how="left", maintain_order="left")
     return _marked(lake, batch, rows.collect(), "prompt", ["chosen", "rejected"])
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import polars as pl
+
 from storage import rollouts
 from storage.evidence import Comparison, Evidence
 from storage.lake import Lake
@@ -54,12 +56,13 @@ class Judge:
 
 def verdict(lake: Lake, batch: str) -> Verdict | None:
     """The newest verdict of a batch; None where nothing was decided."""
-    return next((found for found in reversed(verdicts(lake)) if found.batch == batch), None)
+    found = _verdicts(promotions(lake).filter(batch=batch))
+    return found[-1] if found else None
 
 
 def verdicts(lake: Lake) -> list[Verdict]:
     """All verdicts on challengers, and rollbacks, oldest first."""
-    return [_verdict(row) for row in promotions(lake).iter_rows(named=True) if row["champion"] is not None]
+    return _verdicts(promotions(lake))
 
 
 def last_verdicts(history: Sequence[Verdict]) -> list[Verdict]:
@@ -83,6 +86,11 @@ def judge(lake: Lake, batch: str) -> Judge | None:
     facts = lake.read("books", batch=batch, step="evaluate").filter(kind="fact").select("name", "value").collect()
     found = {name: value for name, value in facts.iter_rows() if name in (WIN_RATE, AT_EQUAL_LENGTH)}
     return Judge(found[WIN_RATE], found[AT_EQUAL_LENGTH]) if len(found) == 2 else None
+
+
+def _verdicts(rows: pl.DataFrame) -> list[Verdict]:
+    """Of rows of promotions, those about a challenger or a rollback; the first model's promotion is neither."""
+    return [_verdict(row) for row in rows.filter(pl.col("champion").is_not_null()).iter_rows(named=True)]
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:

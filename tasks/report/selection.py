@@ -1,11 +1,12 @@
 """What each rule of selection left out, with examples, and what chance and length would have chosen instead."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from storage.by_id import of_ids
 from storage.lake import Lake
 from tasks.report import tables
 from tasks.text.conversation import last_answer, user_text
@@ -90,7 +91,8 @@ def selections(lake: Lake, batch: str) -> list[Selection]:
     """What selection did for each stage of a batch; nothing of stages that had nothing to leave out."""
     manifests = tables.manifests(lake, batch)
     wanted = {name for manifest in manifests for names in _examples(manifest).values() for name in names}
-    texts = _conversations(lake, wanted) | _judged(lake, wanted)
+    ids = pl.Series(sorted(wanted), dtype=pl.String)
+    texts = _conversations(lake, ids) | _judged(lake, ids)
     found = [_selection(manifest, texts) for manifest in manifests]
     return [one for one in found if one.rules]
 
@@ -123,14 +125,12 @@ def _compared(baselines: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, st
     return tuple(line for line in lines if any(value is not None for value in line[2]))
 
 
-def _conversations(lake: Lake, ids: Collection[str]) -> dict[str, tuple[str, str]]:
-    rows = lake.read("curated").filter(pl.col("id").is_in(list(ids)))
-    return _texts(rows.select("id", asked=user_text(), answer=last_answer()))
+def _conversations(lake: Lake, ids: pl.Series) -> dict[str, tuple[str, str]]:
+    return _texts(of_ids(lake, "curated", ids).select("id", asked=user_text(), answer=last_answer()))
 
 
-def _judged(lake: Lake, ids: Collection[str]) -> dict[str, tuple[str, str]]:
-    rows = lake.read("preferences").filter(pl.col("id").is_in(list(ids)))
-    return _texts(rows.select("id", asked=user_text("prompt"), answer="chosen"))
+def _judged(lake: Lake, ids: pl.Series) -> dict[str, tuple[str, str]]:
+    return _texts(of_ids(lake, "preferences", ids).select("id", asked=user_text("prompt"), answer="chosen"))
 
 
 def _texts(rows: pl.LazyFrame) -> dict[str, tuple[str, str]]:

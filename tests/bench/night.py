@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from filecmp import dircmp
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,7 @@ class Product:
 
     def _back(self) -> None:
         """As it was when the past ended."""
-        shutil.rmtree(self.settings.lake)
-        shutil.copytree(self.past, self.settings.lake)
+        _restore(self.past, Path(self.settings.lake))
         for log in self.folder.glob("*/*.jsonl"):
             if int(log.stem) > self.lived:
                 log.unlink()
@@ -118,6 +118,20 @@ class Product:
         with called_directly(steps):
             total = self.night()
         return {**steps, "between": total - sum(steps.values())}
+
+
+def _restore(past: Path, now: Path) -> None:
+    """Make a folder again what it was. Only what changed is copied: else the longer past had more of it before a night,
+    and the machine were slower for that."""
+    compared = dircmp(past, now, ignore=[])
+    for name in (*compared.right_only, *compared.diff_files):
+        changed = now / name
+        shutil.rmtree(changed) if changed.is_dir() else changed.unlink()
+    for name in (*compared.left_only, *compared.diff_files):
+        copy = shutil.copytree if (past / name).is_dir() else shutil.copy2
+        copy(past / name, now / name)
+    for name in compared.common_dirs:
+        _restore(past / name, now / name)
 
 
 def measure(young: Product, old: Product) -> list[tuple[Steps, Steps]]:
