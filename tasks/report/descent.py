@@ -49,13 +49,13 @@ def nodes(lake: Lake) -> list[Node]:
     order = {name: at for at, name in enumerate(rows["id"])}
     about = {row["id"]: row for row in rows.iter_rows(named=True)}
     found: list[Node] = []
-    todo = sorted((name for name in shown if _near(parents, shown, name) is None), key=lambda name: -order[name])
+    near = {name: _near(parents, shown, name) for name in shown}
+    todo = sorted((name for name in shown if near[name] is None), key=lambda name: -order[name])
     while todo:
         name = todo.pop()
-        parent = _near(parents, shown, name)
         verdict = "rollback" if name in gone_back and name not in line else verdicts.get(name, "")
-        found.append(Node(name, about[name]["stage"], about[name]["batch"], parent, verdict, name in line))
-        children = [one for one in shown if _near(parents, shown, one) == name]
+        found.append(Node(name, about[name]["stage"], about[name]["batch"], near[name], verdict, name in line))
+        children = [one for one in shown if near[one] == name]
         todo += sorted(children, key=lambda one: (one in line, order[one]))
     return found
 

@@ -14,8 +14,10 @@ A.6 (share of an item's words).
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -27,7 +29,7 @@ GRAM, LONG_GRAM = 8, 13
 MOST_COVERED = 0.5
 COMMON = 10
 SLICE = 20_000  # texts at a time
-BITMAP_BITS = 24
+SPARSE = 32  # places of a bitmap for each hash
 FACTOR = np.uint64(0x9FB21C651E98DF25)
 SEALED = {"id": pl.String(), "exact": pl.Int64(), "grams": pl.List(pl.Int64())}
 FOUND = {"row": pl.Int64(), "item": pl.String(), "reason": pl.String(), "covered": pl.Float64()}
@@ -40,17 +42,21 @@ class Index:
     Args:
         names: ids of the items; elsewhere an item is a position in it.
         hashes: distinct, sorted.
-        bitmap: whether any of them ends in these BITMAP_BITS bits: most 8-grams need no further look.
-        places: `gram` (position in `hashes`), `item`, `position` (in the item).
-        words: `item`, `words`.
+        bitmap: whether any of them ends in these bits: most 8-grams need no further look.
+        starts: n + 1 places where the places of each hash begin and end in the next two.
+        items: which items have it.
+        positions: at which 8-gram of the item.
+        words: of each item.
         exact: `exact`, `item`.
     """
 
     names: pl.Series
     hashes: U64
-    bitmap: np.ndarray
-    places: pl.DataFrame
-    words: pl.DataFrame
+    bitmap: npt.NDArray[np.bool_]
+    starts: I64
+    items: I64
+    positions: I64
+    words: I64
     exact: pl.DataFrame
 
 
@@ -81,7 +87,7 @@ def contaminated(texts: pl.Series, index: Index, key: bytes) -> pl.DataFrame:
     Returns:
         `row` (position in `texts`), `item`, `reason`, `covered` (share of the item's words), by row and item.
     """
-    if not len(texts) or not index.words.height:
+    if not len(texts) or not len(index.words):
         return pl.DataFrame(schema=FOUND)
     same, found = [], []
     for start in range(0, len(texts), SLICE):
@@ -90,7 +96,7 @@ def contaminated(texts: pl.Series, index: Index, key: bytes) -> pl.DataFrame:
         same.append(rows.join(index.exact, on="exact").select("row", "item"))
         found.append(_look_up(hashes, offsets, index).with_columns(pl.col("row") + start))
     rare = pl.concat(found).filter(pl.col("row").n_unique().over("gram") <= COMMON)
-    return _verdicts(pl.concat(same), rare.join(index.places, on="gram").drop("gram"), index)
+    return _verdicts(pl.concat(same), _shared(rare, index), index)
 
 
 def index_of(sealed: pl.DataFrame) -> Index:
@@ -98,41 +104,48 @@ def index_of(sealed: pl.DataFrame) -> Index:
     lengths = sealed["grams"].list.len().fill_null(0).cast(pl.Int64).to_numpy()
     every = sealed["grams"].explode().drop_nulls().to_numpy().view(np.uint64)
     order = pl.Series(every).arg_sort().to_numpy()
-    places = pl.DataFrame(
-        {
-            "item": np.repeat(np.arange(len(lengths)), lengths)[order],
-            "position": (np.arange(len(every)) - np.repeat(np.cumsum(lengths) - lengths, lengths))[order],
-            "hash": every[order],
-        }
-    )
-    places = places.join(_phrases(places), on="hash", how="anti", maintain_order="left")
-    ordered = places["hash"].to_numpy()
-    is_new = np.concatenate([np.ones(min(1, len(ordered)), bool), ordered[1:] != ordered[:-1]])
-    hashes = ordered[is_new]
-    bitmap = np.zeros(1 << BITMAP_BITS, dtype=bool)
-    bitmap[_low_bits(hashes)] = True
-    items = sealed.select("exact", item=pl.int_range(pl.len()), words=pl.col("grams").list.len() + GRAM - 1)
+    ordered = every[order]
+    items = np.repeat(np.arange(len(lengths)), lengths)[order]
+    positions = (np.arange(len(every)) - np.repeat(np.cumsum(lengths) - lengths, lengths))[order]
+    counts = np.diff(np.append(_first_of_each(ordered), len(ordered)))
+    kept = ~np.repeat(_phrases(counts, items), counts)
+    ordered = ordered[kept]
+    first = _first_of_each(ordered)
     return Index(
         sealed["id"],
-        hashes,
-        bitmap,
-        places=places.select("item", "position", gram=pl.Series(np.cumsum(is_new) - 1, dtype=pl.Int64)),
-        words=items.select("item", "words"),
-        exact=items.filter(pl.col("exact") != 0).select("exact", "item"),
+        hashes=ordered[first],
+        bitmap=_bitmap(ordered[first]),
+        starts=np.append(first, len(ordered)),
+        items=items[kept],
+        positions=positions[kept],
+        words=lengths + GRAM - 1,
+        exact=sealed.select("exact", item=pl.int_range(pl.len())).filter(pl.col("exact") != 0),
     )
 
 
-def _phrases(places: pl.DataFrame) -> pl.DataFrame:
-    """`hash` of the 8-grams that more than ten items have, of all `places`, which are sorted by it."""
-    ordered = places["hash"]
-    often = ordered.filter(ordered == ordered.shift(-COMMON)).unique()  # most come up so seldom that nothing is counted
-    counts = places.filter(pl.col("hash").is_in(often.implode())).group_by("hash").agg(pl.col("item").n_unique())
-    return counts.filter(pl.col("item") > COMMON).select("hash")
+def _first_of_each(ordered: U64) -> I64:
+    """Where each value of a sorted array begins."""
+    return np.flatnonzero(np.concatenate([np.ones(min(1, len(ordered)), bool), ordered[1:] != ordered[:-1]]))
+
+
+def _phrases(counts: I64, items: I64) -> npt.NDArray[np.bool_]:
+    """Which 8-grams more than ten items have; each comes up so often in `items`, one after the other."""
+    phrases, ends = np.zeros(len(counts), bool), np.cumsum(counts)
+    for gram in np.flatnonzero(counts > COMMON):
+        phrases[gram] = len(np.unique(items[ends[gram] - counts[gram] : ends[gram]])) > COMMON
+    return phrases
+
+
+def _bitmap(hashes: U64) -> npt.NDArray[np.bool_]:
+    """Whether any hash ends in these bits: about one in SPARSE is set."""
+    bitmap = np.zeros(1 << max(10, (SPARSE * len(hashes)).bit_length()), bool)
+    bitmap[_low_bits(hashes, bitmap)] = True
+    return bitmap
 
 
 def _look_up(hashes: U64, offsets: I64, index: Index) -> pl.DataFrame:
     """Which 8-grams of the texts are in the index: `row`, `at` (in the text), `gram`."""
-    maybe = np.flatnonzero(index.bitmap[_low_bits(hashes)])
+    maybe = np.flatnonzero(index.bitmap[_low_bits(hashes, index.bitmap)])
     places = np.searchsorted(index.hashes, hashes[maybe])
     real = places < len(index.hashes)
     real[real] = index.hashes[places[real]] == hashes[maybe[real]]
@@ -141,48 +154,82 @@ def _look_up(hashes: U64, offsets: I64, index: Index) -> pl.DataFrame:
     return pl.DataFrame({"row": rows, "at": found - offsets[rows], "gram": places[real].astype(np.int64)})
 
 
-def _verdicts(same: pl.DataFrame, hits: pl.DataFrame, index: Index) -> pl.DataFrame:
+def _shared(found: pl.DataFrame, index: Index) -> pl.DataFrame:
+    """What each text and item share: `row`, `item`, `covered` (share of the item's words), `run` (13 words in a row).
+
+    Args:
+        found: see `_look_up`.
+        index: of the items.
+    """
+    grams = found["gram"].to_numpy()
+    counts = index.starts[grams + 1] - index.starts[grams]
+    every = np.arange(counts.sum()) + np.repeat(index.starts[grams] - (np.cumsum(counts) - counts), counts)
+    hits = pl.DataFrame(
+        {
+            "row": np.repeat(found["row"].to_numpy(), counts),
+            "item": index.items[every],
+            "position": index.positions[every],
+            "diagonal": np.repeat(found["at"].to_numpy(), counts) - index.positions[every],
+        }
+    ).sort("row", "item", "diagonal", "position")
+    row, item, position, diagonal = (column.to_numpy() for column in hits)
+    words, runs = np.empty(len(row), np.int64), np.empty(len(row), np.bool_)
+    last = _share(row, item, position, diagonal, int(index.words.max()), words, runs)
+    pairs = pl.DataFrame({"row": row[last], "item": item[last], "words": words[: len(last)], "run": runs[: len(last)]})
+    return pairs.select("row", "item", "run", covered=pl.col("words") / index.words[item[last]])
+
+
+@kernel
+def _share(row: I64, item: I64, position: I64, diagonal: I64, longest: int, words: I64, runs: Any) -> Any:
+    """How many words of the item each text covers, and whether it has 13 in a row, which is six 8-grams in a row.
+
+    Args:
+        row: of each hit; they are sorted by row, item, diagonal and position.
+        item: of each hit.
+        position: in the item.
+        diagonal: of hits that go on from one another.
+        longest: words of the longest item.
+        words: gets the words, text and item after text and item.
+        runs: gets whether there is such a run.
+
+    Returns:
+        The last hit of each text and item.
+    """
+    last, covered = np.empty(len(row), np.int64), np.full(longest, -1, np.int64)
+    pairs = run = count = 0
+    long = False
+    for at in range(len(row)):
+        for word in range(position[at], position[at] + GRAM):
+            if covered[word] != pairs:
+                covered[word] = pairs
+                count += 1
+        goes_on = run > 0 and diagonal[at] == diagonal[at - 1] and position[at] == position[at - 1] + 1
+        run = run + 1 if goes_on else 1
+        long |= run > LONG_GRAM - GRAM
+        if at + 1 == len(row) or row[at + 1] != row[at] or item[at + 1] != item[at]:
+            last[pairs], words[pairs], runs[pairs] = at, count, long
+            pairs += 1
+            run = count = 0
+            long = False
+    return last[:pairs]
+
+
+def _verdicts(same: pl.DataFrame, shared: pl.DataFrame, index: Index) -> pl.DataFrame:
     """One line for each text and item, with the strongest reason.
 
     Args:
         same: `row`, `item` of equal texts.
-        hits: `row`, `at`, `item`, `position` of 8-grams that they share.
+        shared: see `_shared`.
         index: of the items.
     """
-    shares = _covered(hits, index)
-    reasons = [
-        same.select("row", "item", reason=pl.lit("same_text"), order=0),
-        shares.filter(pl.col("covered") > MOST_COVERED).select("row", "item", reason=pl.lit("covered"), order=1),
-        _long_runs(hits).select("row", "item", reason=pl.lit(f"shared_{LONG_GRAM}_words"), order=2),
-    ]
-    first = pl.concat(reasons).sort("row", "item", "order").unique(["row", "item"], keep="first", maintain_order=True)
-    covered = pl.when(pl.col("reason") == "same_text").then(1.0).otherwise("covered")
-    joined = first.join(shares, on=["row", "item"], how="left", maintain_order="left").with_columns(covered=covered)
-    named = joined.with_columns(item=index.names.gather(joined["item"]))
+    both = same.with_columns(same=True).join(shared, on=["row", "item"], how="full", coalesce=True)
+    reasons = {"same_text": pl.col("same"), "covered": pl.col("covered") > MOST_COVERED}
+    reasons[f"shared_{LONG_GRAM}_words"] = pl.col("run")
+    first = pl.coalesce(pl.when(holds).then(pl.lit(reason)) for reason, holds in reasons.items())
+    told = both.with_columns(reason=first, covered=pl.when("same").then(1.0).otherwise("covered"))
+    found = told.filter(pl.col("reason").is_not_null()).sort("row", "item")
+    named = found.with_columns(item=index.names.gather(found["item"]))
     return named.select(pl.col(name).cast(kind) for name, kind in FOUND.items())
-
-
-def _covered(hits: pl.DataFrame, index: Index) -> pl.DataFrame:
-    """The share of an item's words that shared 8-grams cover: `row`, `item`, `covered`."""
-    places = hits.select("row", "item", "position").unique().sort("row", "item", "position")
-    to_next = pl.when(_same_after(1, "row", "item")).then(pl.col("position").shift(-1) - pl.col("position"))
-    steps = places.with_columns(covers=to_next.fill_null(GRAM).clip(upper_bound=GRAM))
-    sums = steps.group_by("row", "item").agg(pl.col("covers").sum()).join(index.words, on="item")
-    return sums.select("row", "item", covered=pl.col("covers") / pl.col("words"))
-
-
-def _long_runs(hits: pl.DataFrame) -> pl.DataFrame:
-    """`row` and `item` that share 13 words in a row, which is six 8-grams in a row."""
-    more = LONG_GRAM - GRAM
-    places = hits.select("row", "item", "position", diagonal=pl.col("at") - pl.col("position"))
-    ordered = places.sort("row", "item", "diagonal", "position")
-    run = _same_after(more, "row", "item", "diagonal") & (pl.col("position").shift(-more) == pl.col("position") + more)
-    return ordered.filter(run).select("row", "item").unique()
-
-
-def _same_after(steps: int, *columns: str) -> pl.Expr:
-    """Whether the line so many further down has the same values."""
-    return pl.all_horizontal(pl.col(name).shift(-steps) == pl.col(name) for name in columns)
 
 
 def _grams(texts: pl.Series, key: bytes) -> tuple[U64, U64, I64]:
@@ -228,5 +275,5 @@ def _roll(words: U64, flags: U8, ends: I64, exact: U64, grams: U64, offsets: I64
     return found
 
 
-def _low_bits(hashes: U64) -> I64:
-    return (hashes & np.uint64((1 << BITMAP_BITS) - 1)).astype(np.int64)
+def _low_bits(hashes: U64, bitmap: npt.NDArray[np.bool_]) -> I64:
+    return (hashes & np.uint64(len(bitmap) - 1)).astype(np.int64)
