@@ -4,6 +4,8 @@ import random
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.text.contamination import COMMON, SEALED, contaminated, index_of, seal
 
@@ -51,8 +53,9 @@ def test_so_much_in_a_row_is_too_much(shared, reasons):
 
 
 def test_thirteen_words_in_pieces_are_not_thirteen_in_a_row():
-    text = " ".join([*ITEM[0:9], "between", *ITEM[9:18]])
-    assert found([text], [LONG]) == []
+    inserted = " ".join([*ITEM[0:9], "between", *ITEM[9:18]])
+    replaced = " ".join([*ITEM[0:12], "instead", *ITEM[13:25]])
+    assert found([inserted, replaced], [LONG]) == []
 
 
 @pytest.mark.parametrize("words", [1, 5, 7, 8])
@@ -103,3 +106,35 @@ def test_texts_beyond_a_slice_keep_their_places(monkeypatch):
     assert [(row, item) for row, item, _, _ in found(texts, items)] == [
         (0, "item0"), (6, "item1"), (7, "item2"), (48, "item3"), (49, "item4"),
     ]  # fmt: skip
+
+
+def told(text: str, item: str) -> str | None:
+    """The rules as they are written, word for word; for fewer texts and items than make a phrase."""
+    here, there = text.split(), item.split()
+    if here == there:
+        return "same_text" if here else None
+    grams = {tuple(here[at : at + 8]) for at in range(len(here) - 7)}
+    shared = [tuple(there[at : at + 8]) in grams for at in range(len(there) - 7)]
+    covered = {word for at, known in enumerate(shared) if known for word in range(at, at + 8)}
+    if there and len(covered) / len(there) > 0.5:
+        return "covered"
+    runs = {tuple(here[at : at + 13]) for at in range(len(here) - 12)}
+    in_a_row = any(tuple(there[at : at + 13]) in runs for at in range(len(there) - 12))
+    return "shared_13_words" if in_a_row else None
+
+
+pieces = st.lists(st.tuples(st.integers(0, 30), st.integers(1, 25)), max_size=4)
+
+
+@given(st.lists(pieces, max_size=COMMON // 2), st.lists(pieces, max_size=COMMON // 2))
+@settings(max_examples=200, deadline=None)
+def test_it_finds_what_the_rules_say(texts, items):
+    source = prose(11, 12) + prose(12, 40)  # cut to pieces, put together anew: they overlap, and repeat themselves
+    texts, items = ([" ".join(w for a, n in row for w in source[a : a + n]) for row in rows] for rows in (texts, items))
+    expected = {
+        (row, f"item{at}"): reason
+        for row, text in enumerate(texts)
+        for at, item in enumerate(items)
+        if (reason := told(text, item)) is not None
+    }
+    assert {(row, item): reason for row, item, reason, _ in found(texts, items)} == expected

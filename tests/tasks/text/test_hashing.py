@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.dedupe.sign import signatures
-from tasks.text.hashing import PERMUTATIONS, SEED, minhash, siphash, to_datasketch
+from tasks.text.hashing import PERMUTATIONS, SEED, minhash, siphash, text_hashes, to_datasketch
 
 
 def oracle(shingles: list[int]) -> MinHash:
@@ -75,3 +75,21 @@ def reference(value: int, key: bytes) -> int:
 @settings(max_examples=100, deadline=None)
 def test_siphash(value: int, key: bytes) -> None:
     assert siphash(np.array([value], np.uint64), key).tolist() == [reference(value, key)]
+
+
+def test_hashes_of_texts_look_like_chance() -> None:
+    texts = pl.Series([f"row{number}" for number in range(20_000)])
+    found = text_hashes(texts, "salt")
+    assert len(np.unique(found)) == len(texts)
+    bits = (found[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
+    assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.02  # more than five standard deviations
+    other = text_hashes(texts, "other salt")
+    assert abs(np.corrcoef(np.argsort(np.argsort(found)), np.argsort(np.argsort(other)))[0, 1]) < 0.04
+
+
+def test_a_texts_hash_is_its_own_whatever_stands_beside_it() -> None:
+    every = text_hashes(pl.Series(["a", None, "", "bcd", "é"]), "salt").tolist()
+    alone = [text_hashes(pl.Series([text], dtype=pl.String), "salt").item() for text in ("a", None, "", "bcd", "é")]
+    assert every == alone
+    assert every[1] == every[2]
+    assert text_hashes(pl.Series(["x", "a", "bcd"])[1:], "salt").tolist() == [every[0], every[3]]
